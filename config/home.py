@@ -1,0 +1,87 @@
+"""Spec 10.1, deployment - decides where everything that the product writes lies on disk.
+
+Rules:
+- Everything is under one folder, the home; nothing is written elsewhere.
+- The folder is `--home`, else `UPGRADE_LOOP_HOME`, else `~/.upgrade-loop`.
+
+Not here: what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_VARIABLE = "UPGRADE_LOOP_HOME"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one installation."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, given: Path | None = None) -> Home:
+        """Return the home that the arguments or the environment name; the folder need not exist yet."""
+        named = given or (Path(value) if (value := os.environ.get(HOME_VARIABLE)) else None)
+        return cls((named or Path.home() / ".upgrade-loop").expanduser().resolve())
+
+    def create(self) -> Home:
+        """Make the folders that are always there."""
+        for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    @property
+    def config(self) -> Path:
+        """Folder of the configuration files."""
+        return self.root / "config"
+
+    @property
+    def packages(self) -> Path:
+        """Immutable plugin packages, one folder per digest."""
+        return self.root / "packages"
+
+    @property
+    def plugins(self) -> Path:
+        """The plugin folders of spec 3.3: installed, experimental, deprecated, registry."""
+        return self.root / "plugins"
+
+    @property
+    def snapshots(self) -> Path:
+        """Snapshot contents by digest."""
+        return self.root / "snapshots"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the processes that `up` starts."""
+        return self.root / "logs"
+
+    @property
+    def database_url(self) -> str:
+        """URL of the embedded database."""
+        return f"sqlite:///{(self.root / 'loop.db').as_posix()}"
+
+    @property
+    def temporal_database(self) -> Path:
+        """Database file of the embedded Temporal server."""
+        return self.root / "temporal.db"
+
+    @property
+    def token_file(self) -> Path:
+        """Where the admin token lies."""
+        return self.root / "admin.token"
+
+    def admin_token(self) -> str:
+        """Return the secret of the admin port, made at first use and readable by the owner only."""
+        try:
+            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return self.token_file.read_text(encoding="ascii").strip()
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            token = secrets.token_urlsafe(32)
+            file.write(token)
+        return token

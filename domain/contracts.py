@@ -1,0 +1,204 @@
+"""Spec 3.2, plugin contract - decides what a plugin must say about itself before it may run.
+
+Rules:
+- A plugin provides interfaces; an interface's name is the capability its callers see.
+- A method's tool name is `<capability>__<method>`, at most 64 characters, no dots.
+- What a plugin does not declare it does not get: no files, no network, no environment, no child processes.
+- Only a method with `side_effects="none"` may be repeated, replayed or answered by another version.
+
+Not here: reading a package from disk, and checking a call against the schemas (`plugins/core/`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from domain.base import JsonObject, Model
+from domain.versions import SemanticVersion
+
+NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+TOOL_NAME_LIMIT = 64
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
+"""A plugin, capability or method name: lower case words joined by single underscores."""
+
+
+class SideEffects(StrEnum):
+    """What calling a method twice would do."""
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    UNSAFE = "unsafe"
+
+
+class Comparator(StrEnum):
+    """How two versions' answers to the same call are compared."""
+
+    EXACT = "exact"
+    IGNORE = "ignore"
+
+
+class Example(Model):
+    """A golden call: arguments, and the result they must give when one is stated."""
+
+    arguments: JsonObject
+    result: JsonObject | None = None
+
+
+class MethodSignature(Model):
+    """One method of an interface: JSON Schema in, JSON Schema out."""
+
+    name: Name
+    description: str = Field(min_length=1)
+    input_schema: JsonObject
+    output_schema: JsonObject
+    side_effects: SideEffects = SideEffects.UNSAFE
+    comparator: Comparator = Comparator.EXACT
+    timeout_seconds: float = Field(default=10.0, gt=0, le=600)
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the method may be called again, replayed, or answered by another version."""
+        return self.side_effects is SideEffects.NONE
+
+
+class EventDefinition(Model):
+    """An event a plugin may emit."""
+
+    name: Name
+    description: str = ""
+    payload_schema: JsonObject = Field(default_factory=dict)
+
+
+class TypeDefinition(Model):
+    """A named data type shared by methods of an interface."""
+
+    name: Name
+    json_schema: JsonObject
+
+
+class InterfaceDefinition(Model):
+    """A capability: its methods, events and data types at one version."""
+
+    name: Name
+    version: SemanticVersion
+    methods: tuple[MethodSignature, ...] = Field(min_length=1)
+    events: tuple[EventDefinition, ...] = ()
+    data_types: tuple[TypeDefinition, ...] = ()
+
+    @model_validator(mode="after")
+    def _methods_are_distinct_tools(self) -> Self:
+        names = [method.name for method in self.methods]
+        if len(set(names)) != len(names):
+            raise ValueError(f"interface {self.name} declares a method twice: {', '.join(sorted(names))}")
+        for name in names:
+            if len(tool_name(self.name, name)) > TOOL_NAME_LIMIT:
+                raise ValueError(f"tool name {tool_name(self.name, name)} is longer than {TOOL_NAME_LIMIT} characters")
+        return self
+
+    def method(self, name: str) -> MethodSignature | None:
+        """Return the method of that name, if there is one."""
+        return next((method for method in self.methods if method.name == name), None)
+
+
+class InterfaceRequirement(Model):
+    """An interface a plugin needs from another plugin, at a version range."""
+
+    name: Name
+    constraint: str = "*"
+
+
+class ResourceRequirements(Model):
+    """What one instance may use at most."""
+
+    memory_mb: int = Field(default=256, ge=16, le=16_384)
+    cpu_seconds_per_call: float = Field(default=10.0, gt=0)
+    instances: int = Field(default=1, ge=1, le=32)
+
+
+class SecurityProfile(Model):
+    """What the plugin asks to touch; everything it does not name is refused."""
+
+    permissions: tuple[str, ...] = ()
+    read_paths: tuple[str, ...] = ()
+    write_paths: tuple[str, ...] = ()
+    network_hosts: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    subprocess: bool = False
+
+
+class LifecycleHooks(Model):
+    """Optional functions of the plugin that the host calls around its life."""
+
+    on_start: Name | None = None
+    on_stop: Name | None = None
+
+
+class HealthCheck(Model):
+    """The call that tells a healthy instance from a sick one; a bare ping when no method is named."""
+
+    capability: Name | None = None
+    method: Name | None = None
+    arguments: JsonObject = Field(default_factory=dict)
+
+
+class PluginContract(Model):
+    """The contract between a plugin and the house, as `manifest.json` states it."""
+
+    name: Name
+    version: SemanticVersion
+    description: str = Field(min_length=1)
+    entry_point: str = "plugin.py"
+    provided_interfaces: tuple[InterfaceDefinition, ...] = Field(min_length=1)
+    required_interfaces: tuple[InterfaceRequirement, ...] = ()
+    dependencies: dict[Name, str] = Field(default_factory=dict)
+    resource_requirements: ResourceRequirements = ResourceRequirements()
+    security_profile: SecurityProfile = SecurityProfile()
+    lifecycle_hooks: LifecycleHooks = LifecycleHooks()
+    health_check: HealthCheck = HealthCheck()
+    release_notes: str = ""
+    keywords: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _interfaces_are_distinct(self) -> Self:
+        names = [interface.name for interface in self.provided_interfaces]
+        if len(set(names)) != len(names):
+            raise ValueError(f"plugin {self.name} provides an interface twice: {', '.join(sorted(names))}")
+        return self
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """The capabilities the plugin provides."""
+        return tuple(interface.name for interface in self.provided_interfaces)
+
+    def interface(self, capability: str) -> InterfaceDefinition | None:
+        """Return the interface that provides a capability, if there is one."""
+        return next((interface for interface in self.provided_interfaces if interface.name == capability), None)
+
+
+class PluginPackage(Model):
+    """A package whose content is known: its contract and the digest of its files."""
+
+    contract: PluginContract
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+
+    @property
+    def id(self) -> str:
+        """`name@version`, as people write it."""
+        return f"{self.contract.name}@{self.contract.version}"
+
+
+def tool_name(capability: str, method: str) -> str:
+    """Return the MCP tool name of a capability's method."""
+    return f"{capability}__{method}"
+
+
+def split_tool_name(name: str) -> tuple[str, str] | None:
+    """Return capability and method of a tool name, or None if it is not one of ours."""
+    capability, separator, method = name.partition("__")
+    return (capability, method) if separator and capability and method else None

@@ -1,0 +1,50 @@
+"""Spec 11.1, SecurityVerification - decides what the five checks report.
+
+Rules:
+- A check passes or lists findings; a check that could not run has not passed.
+- The whole passes only if every check does.
+
+Not here: the checks (`engines/security.py` and `activities/security.py`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from domain.base import Model
+
+
+class CheckName(StrEnum):
+    """The five checks of 11.1."""
+
+    CODE_SIGNING = "code_signing"
+    STATIC_ANALYSIS = "static_analysis"
+    DEPENDENCY_SCAN = "dependency_scan"
+    PERMISSION_SCOPE = "permission_scope"
+    NETWORK_ACCESS = "network_access"
+
+
+class SecurityFinding(Model):
+    """One thing a check objects to."""
+
+    rule: str
+    severity: str
+    file: str = ""
+    line: int = 0
+    message: str
+
+
+class SecurityCheck(Model):
+    """One check and what it found."""
+
+    name: CheckName
+    passed: bool
+    findings: tuple[SecurityFinding, ...] = ()
+
+
+class SecurityVerification(Model):
+    """All checks of one package."""
+
+    passed: bool
+    checks: tuple[SecurityCheck, ...]
+    recommendations: tuple[str, ...] = ()
