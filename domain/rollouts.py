@@ -267,6 +267,7 @@ class Rollout(Model):
     status: RolloutStatus
     stages: tuple[StageRecord, ...] = ()
     reason: str = ""
+    host: str = "local"
 
 
 class RolloutResult(Model):

@@ -58,6 +58,7 @@ class UpgradePlan(Model):
     """Everything an upgrade needs to know at its start.
 
     Attributes:
+        host: name of the machine the agent lives on; its queue does what is bound to it.
         approved_by: the person who already agreed, when nobody needs to be asked again.
         approval_timeout: how long the loop waits for a person before it takes silence for no.
     """
@@ -75,6 +76,7 @@ class UpgradePlan(Model):
     reversibility_plan: ReversibilityPlan = ReversibilityPlan()
     approval_timeout: timedelta = timedelta(hours=72)
     approved_by: str | None = None
+    host: str = "local"
     created_at: Moment
 
     @property
