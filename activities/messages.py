@@ -10,6 +10,8 @@ Not here: the records themselves (`domain/`).
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field
 
 from domain.approvals import ApprovalVerdict, Order
@@ -194,12 +196,20 @@ class CompensationRun(Model):
     at: Moment
 
 
+class RollbackOrigin(StrEnum):
+    """Who starts a rollback: a person, the upgrade's own saga, or the janitor."""
+
+    PERSON = "person"
+    SAGA = "saga"
+    JANITOR = "janitor"
+
+
 class RollbackInput(Model):
     """Start of `Rollback`.
 
     Attributes:
         components: what to take back when the type is partial.
-        actor: who ordered it; the loop itself when a gate or a failure did.
+        actor: the person who ordered it; their role is checked when the origin is a person.
     """
 
     upgrade_id: str
@@ -207,6 +217,7 @@ class RollbackInput(Model):
     components: tuple[Component, ...] = ()
     reason: str = "ordered"
     actor: str = ""
+    origin: RollbackOrigin = RollbackOrigin.PERSON
 
 
 class RollbackOpening(Model):

@@ -39,7 +39,7 @@ def upgrade_attributes(plan: UpgradePlan) -> TypedSearchAttributes:
 
 def show_status(*, phase: str | None = None, status: str | None = None) -> None:
     """Put phase and status into the workflow's search attributes."""
-    updates: list[SearchAttributeUpdate] = []
+    updates: list[SearchAttributeUpdate[str]] = []
     if phase is not None:
         updates.append(PHASE.value_set(phase))
     if status is not None:

@@ -27,7 +27,11 @@ class JanitorWorkflow:
         """Look for orphans, and take them back."""
         swept = await hands.sweep(start.model_copy(update={"at": workflow.now()}))
         for upgrade_id in swept.orphans:
-            order = m.RollbackInput(upgrade_id=upgrade_id, reason="its workflow is gone without an outcome")
+            order = m.RollbackInput(
+                upgrade_id=upgrade_id,
+                reason="its workflow is gone without an outcome",
+                origin=m.RollbackOrigin.JANITOR,
+            )
             try:
                 await take_back(order)
             except FailureError as failure:

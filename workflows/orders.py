@@ -3,7 +3,7 @@
 Rules:
 - Every order exists twice under one name: as an Update, answered at once, and as a Signal, kept while no worker runs.
 - An order names who gives it. The role table decides whether they may; the answer is written to the audit log.
-- An Update that is refused fails with the reason; a Signal that is refused, or cannot be read, is noted and does nothing.
+- A refused Update fails with the reason; a Signal that is refused, or cannot be read, is noted and does nothing.
 - An order repeated with the same `request_id` counts once.
 
 Not here: what an order does; the workflow that owns the desk takes it.

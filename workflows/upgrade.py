@@ -166,7 +166,10 @@ class UpgradeWorkflow:
             await self._become(UpgradeStatus.REJECTED, reason)
             return
         actor = self._order_back.actor if self._order_back else ""
-        outcome = await take_back(m.RollbackInput(upgrade_id=self._plan.id, reason=reason, actor=actor))
+        order = m.RollbackInput(
+            upgrade_id=self._plan.id, reason=reason, actor=actor, origin=m.RollbackOrigin.SAGA
+        )
+        outcome = await take_back(order)
         self._record = self._record.model_copy(
             update={"status": outcome.status, "reason": reason, "rollback": outcome.result, "ended_at": workflow.now()}
         )
