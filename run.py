@@ -30,7 +30,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
@@ -304,8 +304,13 @@ def hand_over(command: Sequence[str]) -> int:
             with contextlib.suppress(KeyboardInterrupt):  # the child gets the key press too, and decides
                 return process.wait()
     else:
-        sys.stdout.flush()
-        os.execv(command[0], list(command))  # noqa: RET503, S606 - it never returns: the command takes this process over
+        return become(command)
+
+
+def become(command: Sequence[str]) -> NoReturn:
+    """Let the command take this process over, its signals and terminal included."""
+    sys.stdout.flush()
+    os.execv(command[0], list(command))  # noqa: S606 - a shell between them would eat the signals
 
 
 def say(text: str) -> None:
