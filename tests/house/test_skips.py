@@ -13,7 +13,7 @@ from tests.house.skips import main
 
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.a" name="test_runs"/>
-<testcase classname="tests.a" name="test_waits"><skipped type="pytest.skip" message="{reason}">a.py:3</skipped></testcase>
+<testcase classname="tests.a" name="test_waits"><skipped message="{reason}">a.py:3</skipped></testcase>
 </testsuite></testsuites>"""
 
 
