@@ -1,4 +1,4 @@
-"""Spec 12.2, operations - decides whether the files for Prometheus, Grafana and containers fit the product..
+"""Spec 12.2, operations - decides whether the files for Prometheus, Grafana and containers fit the product.
 
 Prometheus' own `promtool` judges the rules; the container files are read as text, for no container is started here.
 
