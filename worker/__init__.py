@@ -1,0 +1,1 @@
+"""The switchboard: the only place that wires everything, and where every process starts."""

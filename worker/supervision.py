@@ -1,0 +1,131 @@
+"""Spec 10.1, supervision - decides how one process is kept running until it is told to stop.
+
+Rules:
+- A process that ends by itself is started again, after a pause that doubles from one second to a minute.
+- A process that ran for ten minutes was healthy: the next pause is short again.
+- Asked to stop, it gets the polite signal first (SIGTERM; Ctrl+Break on Windows) and is ended only after the grace.
+- The pause and the grace end early when there is nothing left to wait for.
+
+Not here: who asks (`worker/windows_service.py`; systemd and containers do this themselves).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 60.0
+HEALTHY_AFTER_SECONDS = 600.0
+LOOK_EVERY_SECONDS = 0.2
+
+
+def next_pause(last: float, ran_for: float) -> float:
+    """Return how long to wait before the next start.
+
+    Args:
+        last: the pause before the start that has just ended, in seconds; 0 for the first.
+        ran_for: how long that run lasted, in seconds.
+    """
+    if last == 0 or ran_for >= HEALTHY_AFTER_SECONDS:
+        return FIRST_PAUSE_SECONDS
+    return min(2 * last, LONGEST_PAUSE_SECONDS)
+
+
+@dataclass
+class Supervisor:
+    """Keeps one command running.
+
+    Attributes:
+        command: program and arguments.
+        folder: where it runs.
+        environment: its whole environment, None for ours.
+        log_file: where its output is appended.
+        grace_seconds: how long it may take to stop.
+        tell: called with one sentence for every start and unexpected end.
+        clock: monotonic seconds.
+    """
+
+    command: Sequence[str]
+    folder: Path
+    environment: dict[str, str] | None
+    log_file: Path
+    grace_seconds: float
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self) -> None:
+        """Ask for the end; `run` returns soon after. May be called from any thread."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Keep the command running; return once `stop` was called and the process is gone."""
+        pause = 0.0
+        while not self._stopping.is_set():
+            started = self.clock()
+            code = self._run_once()
+            if self._stopping.is_set():
+                return
+            pause = next_pause(pause, self.clock() - started)
+            self.tell(f"{self.command[0]} ended with {code}; it is started again in {pause:g} s.")
+            self._stopping.wait(pause)
+
+    def _run_once(self) -> int:
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("ab") as log:
+            process = start(self.command, self.folder, self.environment, log.fileno())
+            self.tell(f"started process {process.pid}.")
+            while process.poll() is None and not self._stopping.is_set():
+                self._stopping.wait(LOOK_EVERY_SECONDS)
+            return end(process, self.grace_seconds)
+
+
+def start(
+    command: Sequence[str], folder: Path, environment: dict[str, str] | None, output: int
+) -> subprocess.Popen[bytes]:
+    """Start a process that can later be asked to stop without stopping this one."""
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NEW_CONSOLE | subprocess.CREATE_NEW_PROCESS_GROUP
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        creationflags=flags,
+    )
+
+
+def end(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
+    """Ask a process to stop, end it if it does not, and return its exit code."""
+    if process.poll() is None:
+        ask_to_stop(process)
+        try:
+            process.wait(grace_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    return process.wait()
+
+
+def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
+    """Send the polite signal of the platform."""
+    if sys.platform == "win32":
+        import win32api
+        import win32con
+        import win32console
+
+        win32console.FreeConsole()  # a service has none of its own, so it borrows the child's for one key press
+        win32console.AttachConsole(process.pid)
+        win32api.SetConsoleCtrlHandler(lambda _: True, True)
+        win32api.GenerateConsoleCtrlEvent(win32con.CTRL_BREAK_EVENT, process.pid)
+        win32console.FreeConsole()
+    else:
+        process.terminate()
