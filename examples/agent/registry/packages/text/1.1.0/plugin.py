@@ -17,7 +17,7 @@ _ABBREVIATIONS = frozenset(
     {"dr", "mr", "mrs", "ms", "prof", "st", "no", "vs", "etc", "eg", "ie", "cf", "approx", "fig"}
 )
 _STOP_TEXT = """
-a about after all also an and any are as at be because been before being but by can could did do does each
+a about after all also an and another any are as at be because been before being but by can could did do does each
 for from had has have he her here him his how i if in into is it its itself just may me more most must my no not
 now of on once one only or other our out over own s same she should so some such t than that the their them then
 there these they this those to too under until up us very was we were what when where which while who whom why

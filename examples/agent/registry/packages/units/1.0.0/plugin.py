@@ -63,12 +63,7 @@ class UnitTools:
             )
         base = (Decimal(repr(value)) + source.offset) * source.factor
         result = float(_PRECISION.plus(base / target.factor - target.offset))
-        return {
-            "value": result,
-            "unit": target.name,
-            "dimension": target.dimension,
-            "text": f"{value:g} {_spoken(source)} = {result:g} {_spoken(target)}",
-        }
+        return {"value": result, "unit": target.name, "dimension": target.dimension}
 
     def list_units(self, dimension: str | None = None) -> dict[str, Any]:
         """List the units that are known, all of them or those of one kind."""
@@ -96,10 +91,6 @@ def _find(name: str) -> _Unit:
         if form in _BY_NAME:
             return _BY_NAME[form]
     raise ValueError(f"{name!r} is not a known unit; units__list_units names them all")
-
-
-def _spoken(unit: _Unit) -> str:
-    return unit.name.replace("_", " ")
 
 
 _UNITS = _read_table()
