@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-import httpx
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult
+
+from examples.agent.wire import Response, Wire
 
 PROTOCOL = "2026-07-28"
 USER_HEADER = "X-Upgrade-Loop-User"
@@ -75,16 +76,17 @@ class Door(Protocol):
 
 
 class PlainDoor:
-    """The 2026-07-28 protocol over a plain HTTP client that users share."""
+    """The 2026-07-28 protocol in plain HTTP."""
 
-    def __init__(self, url: str, user: str, http: httpx.AsyncClient) -> None:
+    def __init__(self, url: str, user: str) -> None:
         self._url = url
         self._user = user
-        self._http = http
+        self._wire = Wire(url, CALL_TIMEOUT)
         self._last_id = 0
 
     async def open(self) -> None:
-        """Do nothing: the protocol has no handshake."""
+        """Find out whether anybody answers; the protocol has no handshake."""
+        await self.tools()
 
     async def tools(self) -> dict[str, Tool]:
         """List the tools by name."""
@@ -96,10 +98,8 @@ class PlainDoor:
         for retried in (False, True):
             try:
                 reply = await self._send("tools/call", {"name": tool, "arguments": arguments}, tool)
-            except httpx.TransportError as error:
+            except OSError as error:
                 trouble = f"{type(error).__name__}: {error}"
-            except httpx.HTTPStatusError as error:
-                return Answer(Kind.FAILED, failure=f"http_{error.response.status_code}", text=error.response.text[:200])
             except (ValueError, LookupError) as error:
                 return Answer(Kind.FAILED, failure="malformed", text=f"{type(error).__name__}: {error}"[:200])
             else:
@@ -107,7 +107,8 @@ class PlainDoor:
         return Answer(Kind.FAILED, failure="connection", text=trouble, retried=True)
 
     async def close(self) -> None:
-        """Do nothing: the shared client is closed by whoever made it."""
+        """Close the connections."""
+        await self._wire.close()
 
     async def _send(self, method: str, params: dict[str, Any], name: str) -> dict[str, Any]:
         self._last_id += 1
@@ -119,15 +120,13 @@ class PlainDoor:
         body = {"jsonrpc": "2.0", "id": self._last_id, "method": method, "params": {**params, "_meta": meta}}
         headers = {
             "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
             "MCP-Protocol-Version": PROTOCOL,
             "Mcp-Method": method,
             USER_HEADER: self._user,
             **({"Mcp-Name": name} if name else {}),
         }
-        response = await self._http.post(self._url, json=body, headers=headers)
-        if "jsonrpc" not in response.text:
-            response.raise_for_status()
-        return _last_message(response)
+        return _last_message(await self._wire.post(json.dumps(body).encode(), headers))
 
 
 class SdkDoor:
@@ -199,12 +198,14 @@ def agent_url(door_url: str, agent: str) -> str:
     return f"{door_url.rstrip('/').removesuffix('/mcp')}/agents/{agent}/mcp"
 
 
-def _last_message(response: httpx.Response) -> dict[str, Any]:
-    """Read a JSON answer, or the last message of an event stream."""
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        return dict(response.json())
-    data = [line.removeprefix("data:") for line in response.text.splitlines() if line.startswith("data:")]
-    return dict(json.loads(data[-1]))
+def _last_message(response: Response) -> dict[str, Any]:
+    """Read a JSON-RPC answer, the last one of an event stream, or the refusal of the HTTP server itself."""
+    text = response.body.decode()
+    if response.headers.get("content-type", "").startswith("text/event-stream"):
+        text = [line.removeprefix("data:") for line in text.splitlines() if line.startswith("data:")][-1]
+    if "jsonrpc" not in text:
+        return {"error": {"message": text, "data": {"kind": f"http_{response.status}"}}}
+    return dict(json.loads(text))
 
 
 def _plain(result: CallToolResult) -> dict[str, Any]:

@@ -27,13 +27,11 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import httpx
-
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from examples.agent import inputs
-from examples.agent.door import CALL_TIMEOUT, Answer, Door, Kind, PlainDoor, SdkDoor, Tool, agent_url
+from examples.agent.door import Answer, Door, Kind, PlainDoor, SdkDoor, Tool, agent_url
 
 AGENT = "desk_agent"
 INTERNAL_TESTER = "ada"
@@ -135,7 +133,7 @@ class _User:
         """Convert something, or say that it cannot be done."""
         if time.monotonic() - self._listed_at > _RELIST_EVERY:
             self._listed_at = time.monotonic()
-            with suppress(httpx.HTTPError, OSError, LookupError):
+            with suppress(OSError, LookupError):
                 self._tools = await self.door.tools()
         asking = self._tools.get(REQUEST_TOOL)
         if WANTED_TOOL not in self._tools and asking is not None and self._random.random() < 0.6:
@@ -157,7 +155,6 @@ class Users:
         self._url = agent_url(door_url, AGENT)
         self._seed = seed
         self._rate = calls_per_second
-        self._http: httpx.AsyncClient | None = None
         self._users: list[_User] = []
         self._arrivals: asyncio.Task[None] | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -168,9 +165,7 @@ class Users:
 
     async def start(self) -> None:
         """Connect everybody and begin; raises what the client raises when the door cannot be reached."""
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=50, keepalive_expiry=30.0)
-        self._http = httpx.AsyncClient(timeout=CALL_TIMEOUT, limits=limits, trust_env=False)
-        self._users = [self._user(name, self._http) for name in USERS]
+        self._users = [self._user(name) for name in USERS]
         for user in self._users:
             await user.door.open()
         self._arrivals = asyncio.create_task(self._arrive())
@@ -187,8 +182,6 @@ class Users:
                 call.cancel()
         for user in self._users:
             await user.door.close()
-        if self._http is not None:
-            await self._http.aclose()
         return self.report()
 
     def report(self) -> UserReport:
@@ -204,9 +197,9 @@ class Users:
             per_capability={job: tally.as_dict() for job, tally in self._tallies.items()},
         )
 
-    def _user(self, name: str, http: httpx.AsyncClient) -> _User:
+    def _user(self, name: str) -> _User:
         mode = SDK_USERS.get(name)
-        door: Door = PlainDoor(self._url, name, http) if mode is None else SdkDoor(self._url, name, mode)
+        door: Door = PlainDoor(self._url, name) if mode is None else SdkDoor(self._url, name, mode)
         return _User(name, door, Random(f"{self._seed}/{name}"))
 
     async def _arrive(self) -> None:
