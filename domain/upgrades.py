@@ -73,6 +73,7 @@ class PlanOrigin(Model):
 
     plan_id: str
     cycle_id: str
+    host: str = "local"
     at: Moment
 
 

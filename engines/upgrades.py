@@ -87,6 +87,7 @@ def make_plan(
         rollout_config=rollout,
         reversibility_plan=ReversibilityPlan(automatic=policy.automatic_rollback),
         approval_timeout=policy.approval_timeout,
+        host=origin.host,
         created_at=origin.at,
     )
 

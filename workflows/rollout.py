@@ -207,7 +207,9 @@ class RolloutWorkflow:
             return
         spent = workflow.now() - self._paused_since
         self._paused_since = None
-        self._stage = self._stage.model_copy(update={"paused_for": self._stage.paused_for + spent})
+        self._stage = self._stage.model_copy(
+            update={"paused_for": self._stage.paused_for + spent, "resumed_at": workflow.now()}
+        )
         self._become(RolloutStatus.RUNNING, "")
         self._change_stage(status=StageStatus.RUNNING, reason="")
 

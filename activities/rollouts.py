@@ -1,0 +1,132 @@
+"""Spec 5.1, progressive delivery - decides how a stage is put in force and from which counts it is judged.
+
+Rules:
+- A stage is a route: the control, the candidate, and the candidate's share.
+- Every gate is judged on the ledger's exact counts since the stage began; the gateway is asked to write out what it
+  still holds first, and when it does not answer the counts say so (`source_up`).
+- Every look is kept, with its counts and its reason.
+
+Not here: the judgement (`engines/rollouts.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from temporalio import activity
+
+from activities import messages as m
+from activities.context import LOOP, Context, beating
+from domain.errors import GatewayUnreachable
+from domain.rollouts import Metric, Rollout, RolloutDecision, Sample, StageGate
+from domain.routing import Route
+from engines import rollouts as engine
+
+
+class RolloutActivities:
+    """Moves traffic and reads what came of it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._store = context.store
+
+    @activity.defn
+    async def activate_stage(self, message: m.StageInput) -> m.Done:
+        """Give the candidate the stage's share of traffic."""
+        stage = message.rollout.plan.stages[message.index]
+        route = _route(message.rollout, stage.share)
+        await self._set(route.model_copy(update={"allowed_callers": stage.target_criteria.callers}))
+        return m.Done()
+
+    @activity.defn
+    async def set_share(self, message: m.ShareChange) -> m.Done:
+        """Let the candidate serve another share; nothing to do when it never served."""
+        rollout = await asyncio.to_thread(self._store.rollouts.find, f"rollout-{message.upgrade_id}")
+        if rollout is not None:
+            await self._set(_route(rollout, message.share))
+        return m.Done()
+
+    @activity.defn
+    async def finish_rollout(self, message: m.RolloutReport) -> m.Done:
+        """Make the candidate the version that serves everyone."""
+        rollout = message.rollout
+        await self._set(Route(capability=rollout.capability, control=rollout.candidate))
+        folders = self._context.folders
+        await asyncio.to_thread(folders.install, rollout.candidate)
+        if rollout.control is not None:
+            await asyncio.to_thread(folders.deprecate, rollout.control)
+        return m.Done()
+
+    @activity.defn
+    async def judge_stage(self, message: m.JudgeInput) -> RolloutDecision:
+        """Read the counts of the running stage and decide what to do."""
+        source_up = await self._flush()
+        samples = await asyncio.to_thread(lambda: tuple(self._samples(message, source_up=source_up)))
+        decision = engine.decide(message.rollout.plan, message.state, samples, message.at)
+        stage = message.rollout.plan.stages[message.state.index].name
+        await asyncio.to_thread(self._store.gate_log.append, message.rollout.id, stage, decision, message.at)
+        return decision
+
+    @activity.defn
+    def record_rollout(self, message: m.RolloutReport) -> m.Done:
+        """Remember a rollout as it is now."""
+        rollout = message.rollout
+        self._store.rollouts.put(rollout)
+        self._store.audit.append(
+            key=f"{rollout.id}/{message.action}/{message.at.isoformat()}",
+            at=message.at,
+            actor=LOOP,
+            action=message.action,
+            subject=rollout.upgrade_id,
+            detail={"detail": message.detail, "status": rollout.status},
+        )
+        return m.Done()
+
+    async def _set(self, route: Route) -> None:
+        async with beating(), self._context.gateway() as gateway:
+            await gateway.set_route(route)
+
+    async def _flush(self) -> bool:
+        try:
+            async with self._context.gateway() as gateway:
+                await gateway.flush()
+        except GatewayUnreachable:
+            return False
+        return True
+
+    def _samples(self, message: m.JudgeInput, *, source_up: bool) -> Iterator[Sample]:
+        for gate in message.rollout.plan.gates_of(message.state.index):
+            yield self._sample(message, gate, source_up=source_up)
+
+    def _sample(self, message: m.JudgeInput, gate: StageGate, *, source_up: bool) -> Sample:
+        on_latency = gate.metric is not Metric.ERROR_RATE
+        counts = self._store.calls.counts(
+            message.rollout.capability,
+            message.rollout.candidate.id,
+            since=message.state.started_at,
+            until=message.at,
+            slow_over_ms=gate.threshold if on_latency else None,
+        )
+        return Sample(
+            metric=gate.metric,
+            threshold=gate.threshold,
+            n=counts.n,
+            bad=counts.slow if on_latency else counts.bad,
+            window_start=message.state.started_at,
+            window_end=message.at,
+            last_seen=counts.last_seen,
+            source_up=source_up,
+        )
+
+
+def _route(rollout: Rollout, share: float) -> Route:
+    return Route(
+        capability=rollout.capability,
+        control=rollout.control,
+        candidate=rollout.candidate,
+        share=share,
+        unit=rollout.plan.unit,
+        salt=rollout.id,
+        upgrade_id=rollout.upgrade_id,
+    )
