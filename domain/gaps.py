@@ -46,6 +46,20 @@ class GapSource(StrEnum):
     SELF_IDENTIFIED = "self_identified"
 
 
+class GapLimits(Model):
+    """From when on a lack counts.
+
+    Attributes:
+        min_occurrences: requests or failures below which it may have been a passing trouble.
+        min_failure_rate: failure rate of a method, by the lower end of its 95 % interval, below which it is none.
+        min_match: how well a package must fit the words of a request to be taken for what was asked for.
+    """
+
+    min_occurrences: int = Field(default=3, ge=1)
+    min_failure_rate: Share = 0.05
+    min_match: Share = 0.3
+
+
 class GapFactors(Model):
     """The inputs of 2.3, each in [0, 1]."""
 

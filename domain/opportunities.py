@@ -16,8 +16,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.base import Model, Moment, Share
-from domain.contracts import Name, ResourceRequirements
-from domain.routing import PluginVersion
+from domain.contracts import Name, PluginPackage, ResourceRequirements
+from domain.routing import PluginVersion, RoutingTable
 
 
 class OpportunitySource(StrEnum):
@@ -71,6 +71,22 @@ class Remedy(Model):
     def is_new(self) -> bool:
         """Whether the capability does not exist yet."""
         return self.replaces is None
+
+
+class Landscape(Model):
+    """What opportunities are looked for in.
+
+    Attributes:
+        market: packages that could be installed.
+        installed: packages that run now.
+        routes: which of them serves which capability.
+        strategic_keywords: what the agent's owner wants more of.
+    """
+
+    market: tuple[PluginPackage, ...] = ()
+    installed: tuple[PluginPackage, ...] = ()
+    routes: RoutingTable = RoutingTable()
+    strategic_keywords: tuple[str, ...] = ()
 
 
 class UpgradeOpportunity(Model):
