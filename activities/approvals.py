@@ -13,6 +13,7 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import Context
+from config.settings import Settings
 from domain.approvals import Approval
 from domain.errors import PermissionDenied
 from domain.roles import Actor, Command, require
@@ -22,14 +23,14 @@ class ApprovalActivities:
     """Checks orders and remembers answers."""
 
     def __init__(self, context: Context) -> None:
-        self._roles = context.settings.roles
+        self._settings = context.settings
         self._store = context.store
 
     @activity.defn
     def authorise(self, message: m.OrderCheck) -> m.Authorised:
         """Say whether the person may give the order."""
         order = message.order
-        objection = self.objection(order.actor, message.command)
+        objection = objection_to(self._settings, order.actor, message.command)
         verb = "refused" if objection else "accepted"
         self._store.audit.append(
             key=f"{message.workflow_id}/{message.command}/{order.request_id or message.at.isoformat()}",
@@ -64,14 +65,15 @@ class ApprovalActivities:
         )
         return m.Done()
 
-    def objection(self, actor: str, command: Command) -> str:
-        """Return why the person may not give the order; empty when they may."""
-        role = self._roles.get(actor)
-        if role is None:
-            known = ", ".join(sorted(self._roles))
-            return f"{actor} has no role here. People with one: {known}."
-        try:
-            require(Actor(name=actor, role=role), command)
-        except PermissionDenied as denied:
-            return f"{denied.message} {denied.hint}"
-        return ""
+
+def objection_to(settings: Settings, actor: str, command: Command) -> str:
+    """Return why a person may not give an order; empty when they may."""
+    role = settings.roles.get(actor)
+    if role is None:
+        known = ", ".join(sorted(settings.roles))
+        return f"{actor} has no role here. People with one: {known}."
+    try:
+        require(Actor(name=actor, role=role), command)
+    except PermissionDenied as denied:
+        return f"{denied.message} {denied.hint}"
+    return ""

@@ -48,7 +48,7 @@ class DecisionActivities:
             if opportunity.remedy.capability in busy:
                 continue
             considered += 1
-            decision = self._decide(message, opportunity)
+            decision = self.decide(message, opportunity)
             if decision.approved:
                 busy.add(opportunity.remedy.capability)
                 plans.append(self.plan(opportunity, decision, message))
@@ -70,7 +70,8 @@ class DecisionActivities:
         actionable = [opportunity for opportunity in opened if opportunity.remedy is not None]
         return sorted(actionable, key=lambda opportunity: (-opportunity.score, opportunity.id))
 
-    def _decide(self, message: m.CycleMoment, opportunity: UpgradeOpportunity) -> Decision:
+    def decide(self, message: m.CycleMoment, opportunity: UpgradeOpportunity) -> Decision:
+        """Decide on one opportunity, and remember the answer."""
         settings = self._context.settings
         free = settings.cycle.max_concurrent_upgrades - len(self._store.slots.held())
         limits = DecisionLimits(

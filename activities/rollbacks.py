@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from temporalio import activity
 
 from activities import messages as m
-from activities.approvals import ApprovalActivities
+from activities.approvals import objection_to
 from activities.context import LOOP, Context
 from activities.upgrades import settle
 from domain.compensations import CompensatingAction, CompensationKind, RollbackType
@@ -45,7 +45,7 @@ class RollbackActivities:
 
     def __init__(self, context: Context) -> None:
         self._store = context.store
-        self._approvals = ApprovalActivities(context)
+        self._settings = context.settings
 
     @activity.defn
     def open_rollback(self, message: m.RollbackOpening) -> m.RollbackBrief:
@@ -110,7 +110,7 @@ class RollbackActivities:
         return _not_possible(record)
 
     def _objection_to_person(self, order: m.RollbackInput, record: UpgradeRecord) -> str:
-        if objection := self._approvals.objection(order.actor or "nobody", Command.ROLLBACK_UPGRADE):
+        if objection := objection_to(self._settings, order.actor or "nobody", Command.ROLLBACK_UPGRADE):
             return objection
         if record.status in _RUNNING:
             return f"{record.id} is still {record.status}; send rollback_upgrade to upgrade-{record.capability}."

@@ -1,1 +1,1 @@
-"""The switchboard: the only place that wires everything, and where every process starts."""
+"""The switchboard: the only room that knows all the others and wires them together."""

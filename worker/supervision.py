@@ -11,6 +11,7 @@ Not here: who asks (`worker/windows_service.py`; systemd and containers do this 
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
+
+from gateway.sockets import hand_over
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
@@ -49,6 +53,8 @@ class Supervisor:
         grace_seconds: how long it may take to stop.
         tell: called with one sentence for every start and unexpected end.
         clock: monotonic seconds.
+        sockets: listening sockets that the process takes over at every start.
+        pid: of the running process, None while there is none.
     """
 
     command: Sequence[str]
@@ -58,6 +64,8 @@ class Supervisor:
     grace_seconds: float
     tell: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
+    sockets: Sequence[socket.socket] = ()
+    pid: int | None = None
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def stop(self) -> None:
@@ -79,11 +87,19 @@ class Supervisor:
     def _run_once(self) -> int:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
-            process = start(self.command, self.folder, self.environment, log.fileno())
+            process = self._start(log)
+            self.pid = process.pid
             self.tell(f"started process {process.pid}.")
             while process.poll() is None and not self._stopping.is_set():
                 self._stopping.wait(LOOK_EVERY_SECONDS)
-            return end(process, self.grace_seconds)
+            code = end(process, self.grace_seconds)
+            self.pid = None
+            return code
+
+    def _start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        if self.sockets:
+            return hand_over(self.command, self.sockets, environment=self.environment, output=log)
+        return start(self.command, self.folder, self.environment, log.fileno())
 
 
 def start(

@@ -1,0 +1,28 @@
+"""Contracts 1, output documents - decides how records are printed as JSON.
+
+Rules:
+- A record keeps its own fields; what the contract names beside them is added.
+
+Not here: tables for people; each command draws its own.
+"""
+
+from __future__ import annotations
+
+from domain.base import JsonObject
+from domain.cycles import CycleRecord
+from domain.upgrades import UpgradeRecord
+
+
+def cycle_document(record: CycleRecord) -> JsonObject:
+    """Return a cycle with the seconds each phase took."""
+    document: JsonObject = record.model_dump(mode="json")
+    document["phases"] = [
+        {**phase.model_dump(mode="json"), "seconds": phase.seconds} for phase in record.phases
+    ]
+    return document
+
+
+def upgrade_document(record: UpgradeRecord) -> JsonObject:
+    """Return an upgrade."""
+    document: JsonObject = record.model_dump(mode="json")
+    return document
