@@ -1,0 +1,58 @@
+"""Spec 11.1, security verification - decides what the five checks are given, and keeps what they found.
+
+Rules:
+- The copy that was fetched is checked, not the registry's: what is checked is what runs.
+- The policy comes from the settings; what they do not allow is refused.
+
+Not here: the checks (`engines/security.py`).
+"""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities import messages as m
+from activities.context import LOOP, Context
+from domain.security import SecurityPolicy
+from engines.security import verify
+
+
+class SecurityActivities:
+    """Verifies packages."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @activity.defn
+    def verify_security(self, message: m.StepInput) -> m.StepReport:
+        """Run the five checks on the candidate."""
+        remedy = message.plan.opportunity.remedy
+        assert remedy is not None
+        folder = self._context.packages.path(remedy.package.digest)
+        sources = {
+            path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted(folder.rglob("*.py"))
+        }
+        verification = verify(self._context.packages.get(remedy.package.digest), sources, self._policy())
+        self._context.store.audit.append(
+            key=f"{message.plan.id}/security",
+            at=message.at,
+            actor=LOOP,
+            action="security.passed" if verification.passed else "security.refused",
+            subject=message.plan.id,
+            detail=verification.model_dump(mode="json"),
+        )
+        passed = sum(check.passed for check in verification.checks)
+        findings = [finding.message for check in verification.checks for finding in check.findings]
+        summary = f"{passed} of {len(verification.checks)} checks passed. {' '.join(findings)}".strip()
+        return m.StepReport(passed=verification.passed, summary=summary)
+
+    def _policy(self) -> SecurityPolicy:
+        allowed = self._context.settings.security
+        return SecurityPolicy(
+            listed={package.id: package.digest for package in self._context.market()},
+            allow_unsigned=allowed.allow_unsigned,
+            permissions=allowed.permissions,
+            network_hosts=allowed.network_hosts,
+            subprocess=allowed.subprocess,
+        )
