@@ -12,6 +12,20 @@ from __future__ import annotations
 from domain.base import Model, Share
 
 
+class DecisionLimits(Model):
+    """Where the answers change; the settings under `decision`.
+
+    Attributes:
+        approve_at: composite from which an opportunity is approved.
+        auto_approve_threshold: composite from which nobody is asked.
+        require_human_approval_above_risk: risk above which a person is always asked.
+    """
+
+    approve_at: Share = 0.7
+    auto_approve_threshold: Share = 0.85
+    require_human_approval_above_risk: Share = 0.6
+
+
 class DecisionScores(Model):
     """The five factors of 9.2."""
 

@@ -80,6 +80,7 @@ class SuccessCriteria(Model):
         mde: the smallest error-rate difference worth noticing.
         max_latency_regression_percent: how much slower the candidate may be.
         min_pairs: pairs of answers without which nothing is concluded.
+        negligible_ms: a mean slowdown nobody notices, whatever its ratio.
     """
 
     baseline_rate: Share = 0.01
@@ -88,6 +89,7 @@ class SuccessCriteria(Model):
     power: Share = 0.8
     max_latency_regression_percent: float = Field(default=20.0, ge=0)
     min_pairs: int = Field(default=8, ge=1)
+    negligible_ms: float = Field(default=5.0, ge=0)
 
 
 class PairedOutcome(Model):

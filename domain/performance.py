@@ -49,6 +49,41 @@ class Regression(Model):
     severity: Severity
 
 
+class CallMeasurement(Model):
+    """One measured call."""
+
+    ok: bool
+    duration_ms: float = Field(ge=0)
+    timed_out: bool = False
+
+
+class HostUsage(Model):
+    """What a version used while its calls were measured; None where it could not be taken."""
+
+    wall_seconds: float | None = Field(default=None, gt=0)
+    cpu_seconds: float | None = Field(default=None, ge=0)
+    memory_mb: float | None = Field(default=None, ge=0)
+    start_ms: float | None = Field(default=None, ge=0)
+
+
+class PerformanceLimits(Model):
+    """How much worse a candidate may be (7.3).
+
+    Attributes:
+        error_rate_floor: error rate that is no regression even over a baseline without errors.
+        latency_floor_ms, cpu_floor_percent: differences too small to be told from the noise of a busy host.
+        min_calls: measured calls of each version without which nothing is concluded.
+    """
+
+    max_latency_regression_percent: float = Field(default=20.0, ge=0)
+    max_error_rate_regression_multiplier: float = Field(default=2.0, ge=1)
+    max_cpu_regression_percent: float = Field(default=30.0, ge=0)
+    error_rate_floor: Share = 0.01
+    latency_floor_ms: float = Field(default=5.0, ge=0)
+    cpu_floor_percent: float = Field(default=5.0, ge=0)
+    min_calls: int = Field(default=1, ge=1)
+
+
 class PerformanceAssessment(Model):
     """Both versions, measured side by side, and what the comparison says."""
 

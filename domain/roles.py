@@ -41,9 +41,7 @@ class Command(StrEnum):
     CONFIGURE_LOOP = "configure_loop"
 
 
-_OPERATE = frozenset(
-    {Command.START_UPGRADE, Command.PAUSE, Command.RESUME, Command.PROMOTE, Command.ROLLBACK_UPGRADE}
-)
+_OPERATE = frozenset({Command.START_UPGRADE, Command.PAUSE, Command.RESUME, Command.PROMOTE, Command.ROLLBACK_UPGRADE})
 
 COMMANDS_OF: Mapping[Role, frozenset[Command]] = {
     Role.OBSERVER: frozenset({Command.VIEW}),

@@ -62,6 +62,12 @@ class StageGate(Model):
     evaluation_window: timedelta
     on_failure: GateFailureAction = GateFailureAction.ROLLBACK
 
+    @model_validator(mode="after")
+    def _a_rate_is_below_one(self) -> Self:
+        if self.metric is Metric.ERROR_RATE and self.threshold >= 1:
+            raise ValueError(f"an error rate is a share of calls, below 1; {self.threshold} is not (0.05 is 5 %)")
+        return self
+
 
 class AutoRollback(Model):
     """When a stage takes itself back without asking."""
@@ -139,6 +145,7 @@ class Sample(Model):
     Attributes:
         n: calls of the candidate that count.
         bad: those on the wrong side: failed, or slower than the gate's threshold.
+        threshold: the gate's threshold these counts were taken for; None serves every gate of the metric.
     """
 
     metric: Metric
@@ -148,6 +155,7 @@ class Sample(Model):
     window_end: Moment
     last_seen: Moment | None = None
     source_up: bool = True
+    threshold: float | None = None
 
     @model_validator(mode="after")
     def _bad_are_among_n(self) -> Self:
@@ -187,11 +195,16 @@ class RolloutAction(StrEnum):
 
 
 class RolloutDecision(Model):
-    """What to do now, why, and when to look again."""
+    """What to do now, why, and when to look again.
+
+    Attributes:
+        needs_approval: whether only a person's yes is missing.
+    """
 
     action: RolloutAction
     reason: str
     next_at: Moment
+    needs_approval: bool = False
     evaluations: tuple[GateEvaluation, ...] = ()
 
 
@@ -244,6 +257,8 @@ class StageState(Model):
         paused_for: time already spent paused in this stage; it does not count towards its duration.
         approved: whether a person has agreed to leave the stage.
         blind_since: since when no gate had a source to trust.
+        resumed_at: when a person last looked at a pause and let the stage go on; what they saw does not pause it again
+            until the stage has lasted its longest once more.
     """
 
     index: int = Field(ge=0)
@@ -253,6 +268,7 @@ class StageState(Model):
     approved: bool = False
     abort_reason: str | None = None
     blind_since: Moment | None = None
+    resumed_at: Moment | None = None
 
 
 class Rollout(Model):

@@ -54,6 +54,28 @@ class ReversibilityPlan(Model):
     automatic: bool = True
 
 
+class PlanPolicy(Model):
+    """What the settings say about every plan.
+
+    Attributes:
+        ab_testing: whether a replacement must win an experiment first.
+    """
+
+    rollout: RolloutConfiguration
+    ab_testing: bool = True
+    success_criteria: SuccessCriteria = SuccessCriteria()
+    automatic_rollback: bool = True
+    approval_timeout: timedelta = timedelta(hours=72)
+
+
+class PlanOrigin(Model):
+    """Which plan is to be made, for which cycle, and when."""
+
+    plan_id: str
+    cycle_id: str
+    at: Moment
+
+
 class UpgradePlan(Model):
     """Everything an upgrade needs to know at its start.
 

@@ -67,9 +67,7 @@ class SemanticVersion(str):
         return found
 
     def _order(self) -> tuple[tuple[int, int, int], bool, tuple[tuple[bool, int, str], ...], str]:
-        identifiers = tuple(
-            (not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in self.prerelease
-        )
+        identifiers = tuple((not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in self.prerelease)
         return self.numbers, not self.prerelease, identifiers, str(self)
 
     @classmethod

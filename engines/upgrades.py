@@ -1,0 +1,131 @@
+"""Spec 9.1, plans - decides the steps of an upgrade, what takes each back, and whether it must win an experiment.
+
+Rules:
+- The steps are those of the architecture, each after the one before it: snapshot, dependencies, security, performance,
+  experiment, registration, rollout, validation.
+- A step that changes something names the compensation for it; a step that only looks has none.
+- A replacement must win an experiment when A/B testing is on; a new capability has nothing to be compared with.
+- A new capability is given to whole callers: one who has found a tool does not lose it with the next call.
+
+Not here: doing the steps (`workflows/upgrade.py`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from domain.compensations import CompensationKind
+from domain.decisions import Decision
+from domain.experiments import CapabilityVariant, Hypothesis
+from domain.opportunities import Remedy, UpgradeOpportunity
+from domain.rollouts import RolloutConfiguration
+from domain.routing import Unit, VariantName
+from domain.upgrades import (
+    ImplementationStep,
+    PlanOrigin,
+    PlanPolicy,
+    ReversibilityPlan,
+    StepType,
+    UpgradePlan,
+)
+
+
+class _StepPlan(NamedTuple):
+    """What is known of a kind of step before it is done."""
+
+    name: str
+    takes_back: CompensationKind | None
+    duration: timedelta
+
+
+_STEPS: Final[dict[StepType, _StepPlan]] = {
+    StepType.SNAPSHOT: _StepPlan("Take a snapshot", CompensationKind.RESTORE_SNAPSHOT, timedelta(seconds=10)),
+    StepType.DEPENDENCIES: _StepPlan("Resolve dependencies", None, timedelta(seconds=5)),
+    StepType.SECURITY: _StepPlan("Verify security", None, timedelta(seconds=5)),
+    StepType.PERFORMANCE: _StepPlan("Measure performance", CompensationKind.REMOVE_PLUGIN, timedelta(seconds=30)),
+    StepType.EXPERIMENT: _StepPlan("Run the experiment", CompensationKind.CLOSE_EXPERIMENT, timedelta(minutes=2)),
+    StepType.REGISTRATION: _StepPlan("Register the plugin", CompensationKind.REMOVE_PLUGIN, timedelta(seconds=10)),
+    StepType.ROLLOUT: _StepPlan("Roll out in stages", CompensationKind.RESTORE_ROUTE, timedelta(0)),
+    StepType.VALIDATION: _StepPlan("Validate the upgrade", None, timedelta(seconds=10)),
+}
+"""Durations are what the steps take on one ordinary machine; the rollout's own is added from its stages."""
+
+
+def make_plan(
+    opportunity: UpgradeOpportunity, decision: Decision, policy: PlanPolicy, origin: PlanOrigin
+) -> UpgradePlan:
+    """Make the plan of one upgrade.
+
+    Args:
+        opportunity: the idea, with its remedy.
+        decision: the answer to it, approved.
+        policy: what the settings say about every plan.
+        origin: ids and time of the plan.
+
+    Returns:
+        A plan that needs nothing else to be carried out.
+
+    Raises:
+        ValueError: the opportunity has no remedy or was not approved.
+    """
+    remedy = opportunity.remedy
+    if remedy is None or not decision.approved:
+        raise ValueError(f"opportunity {opportunity.id} has no approved remedy and cannot be planned")
+    tested = policy.ab_testing and remedy.replaces is not None
+    rollout = _rollout_for(remedy, policy.rollout)
+    return UpgradePlan(
+        id=origin.plan_id,
+        cycle_id=origin.cycle_id,
+        opportunity=opportunity,
+        decision=decision,
+        implementation_steps=_steps(origin.plan_id, rollout, tested=tested),
+        requires_ab_test=tested,
+        hypothesis=_hypothesis(remedy, policy) if tested else None,
+        variants=_variants(remedy) if tested else (),
+        success_criteria=policy.success_criteria if tested else None,
+        rollout_config=rollout,
+        reversibility_plan=ReversibilityPlan(automatic=policy.automatic_rollback),
+        approval_timeout=policy.approval_timeout,
+        created_at=origin.at,
+    )
+
+
+def _rollout_for(remedy: Remedy, rollout: RolloutConfiguration) -> RolloutConfiguration:
+    return rollout.model_copy(update={"unit": Unit.CALLER}) if remedy.is_new else rollout
+
+
+def _steps(plan_id: str, rollout: RolloutConfiguration, *, tested: bool) -> tuple[ImplementationStep, ...]:
+    kinds = [kind for kind in StepType if tested or kind is not StepType.EXPERIMENT]
+    steps: list[ImplementationStep] = []
+    for kind in kinds:
+        known = _STEPS[kind]
+        steps.append(
+            ImplementationStep(
+                id=f"{plan_id}/{kind}",
+                name=known.name,
+                type=kind,
+                dependencies=(steps[-1].id,) if steps else (),
+                estimated_duration=rollout.total_duration if kind is StepType.ROLLOUT else known.duration,
+                rollback_action=known.takes_back,
+            )
+        )
+    return tuple(steps)
+
+
+def _hypothesis(remedy: Remedy, policy: PlanPolicy) -> Hypothesis:
+    limit = policy.success_criteria.max_latency_regression_percent
+    return Hypothesis(
+        statement=f"{remedy.package.id} answers the calls of {remedy.capability} as its control does, fails no more "
+        f"often, and is at most {limit:g} % slower.",
+        metric="error_rate",
+    )
+
+
+def _variants(remedy: Remedy) -> tuple[CapabilityVariant, ...]:
+    """Return both versions; every replayed call is given to both, so each has half of the work."""
+    assert remedy.replaces is not None
+    return (
+        CapabilityVariant(name=VariantName.CONTROL, version=remedy.replaces, traffic_allocation=0.5),
+        CapabilityVariant(name=VariantName.CANDIDATE, version=remedy.package, traffic_allocation=0.5),
+    )
