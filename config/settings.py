@@ -3,24 +3,21 @@
 Rules:
 - Order: environment (`UPGRADE_LOOP_CYCLE__INTERVAL_MINUTES=5`), then the home's file, then the file shipped here.
 - The sections of spec 10.1 keep its names to the letter; sections of our own stand beside them.
-- An unknown key is refused, and the nearest known one is named.
+- An unknown key is refused.
 
-Not here: rollout plans (`config/rollouts.py`).
+Not here: reading the file and telling its mistakes (`config/loading.py`), rollout plans (`config/rollouts.py`).
 """
 
 from __future__ import annotations
 
-import difflib
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from domain.errors import ConfigurationInvalid
 from domain.roles import Role
 
 CONFIG_FILE_NAME = "self_upgrading_loop_config.yaml"
@@ -108,12 +105,18 @@ class RolloutStrategy(StrEnum):
 
 
 class RolloutSettings(Section):
-    """Rollouts; `plan` names one of `rollouts.yaml`."""
+    """Rollouts.
+
+    Attributes:
+        plan: the plan of `rollouts.yaml` for a capability that has an old version.
+        new_capability_plan: the plan for one that has none.
+    """
 
     enabled: bool = True
     default_strategy: RolloutStrategy = RolloutStrategy.GRADUAL
     auto_rollback_on_failure: bool = True
     plan: str = "standard"
+    new_capability_plan: str = "new_capability"
 
 
 class PerformanceSettings(Section):
