@@ -33,7 +33,7 @@ from domain.plugins import LoadReport, UnloadReport
 from domain.routing import PluginVersion, Route, RoutingTable
 from gateway.admin_client import Flushed, GatewayStatus, ProbeOrder, ProbeResult
 from gateway.calls import Versions
-from plugins.core.process import PluginFailure
+from plugins.core.failures import PluginFailure
 
 STATUS_OF: Final[tuple[tuple[type[UpgradeLoopError], int], ...]] = (
     (NotFound, 404),

@@ -159,9 +159,7 @@ class AdminClient:
         """Take a capability away from the agents and return the table without it."""
         return await self._ask("DELETE", f"/routes/{capability}", RoutingTable)
 
-    async def probe(
-        self, version: PluginVersion, capability: str, method: str, arguments: JsonObject
-    ) -> ProbeResult:
+    async def probe(self, version: PluginVersion, capability: str, method: str, arguments: JsonObject) -> ProbeResult:
         """Call one loaded version directly; the ledger does not see it."""
         order = ProbeOrder(version=version, capability=capability, method=method, arguments=arguments)
         return await self._ask("POST", "/probe", ProbeResult, order)

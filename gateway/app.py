@@ -144,7 +144,9 @@ def security_for(host: str) -> TransportSecuritySettings:
     hosts = sorted(names)
     return TransportSecuritySettings(
         allowed_hosts=[*hosts, *(f"{name}:*" for name in hosts)],
-        allowed_origins=[f"{scheme}://{name}{port}" for scheme in ("http", "https") for name in hosts for port in ("", ":*")],
+        allowed_origins=[
+            f"{scheme}://{name}{port}" for scheme in ("http", "https") for name in hosts for port in ("", ":*")
+        ],
     )
 
 
@@ -155,5 +157,3 @@ def _replayed(kept: list[Message], receive: Receive) -> Receive:
         return next(waiting, None) or await receive()
 
     return reading
-
-

@@ -30,7 +30,7 @@ from gateway.metrics import DoorMetrics
 from gateway.rate_guard import RateGuard
 from gateway.samples import SampleSieve, without_arguments
 from gateway.table import CurrentTable, RoutedTool
-from plugins.core.process import PluginFailure
+from plugins.core.failures import PluginFailure
 
 _LOG = logging.getLogger(__name__)
 _NEVER_RAN = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ARGUMENTS})
@@ -39,9 +39,7 @@ _NEVER_RAN = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ARGUMENTS})
 class Versions(Protocol):
     """What runs the versions: `plugins.core.host.PluginHost`, as far as calls need it."""
 
-    async def call(
-        self, version: PluginVersion, capability: str, method: str, arguments: JsonObject
-    ) -> JsonObject:
+    async def call(self, version: PluginVersion, capability: str, method: str, arguments: JsonObject) -> JsonObject:
         """Answer, or raise PluginFailure."""
 
 
@@ -162,9 +160,7 @@ class CallPath:
         wait = self.ways.guard.admit(caller.name)
         if wait is None:
             return None
-        return (
-            f"More than {self.ways.guard.per_minute} calls a minute by one caller; try again in {wait:.1f} seconds."
-        )
+        return f"More than {self.ways.guard.per_minute} calls a minute by one caller; try again in {wait:.1f} seconds."
 
     async def _admitted(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
         call_id = self.ways.new_id()
@@ -195,9 +191,7 @@ class CallPath:
     async def _attempt(self, job: Job, target: Target) -> Outcome:
         started_at, started = self.ways.clock(), self.ways.monotonic()
 
-        def ended(
-            result: JsonObject | None = None, error: ErrorKind | None = None, message: str = ""
-        ) -> Outcome:
+        def ended(result: JsonObject | None = None, error: ErrorKind | None = None, message: str = "") -> Outcome:
             return Outcome(started_at, (self.ways.monotonic() - started) * 1_000, result, error, message)
 
         try:

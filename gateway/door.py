@@ -175,7 +175,9 @@ class Door:
         if (message := self._path.limited(caller)) is not None:
             return as_result(self._said(ErrorKind.RATE_LIMITED, message))
         found = tools.matches(self._path.ways.table.now, caller, wanted.query)
-        hint = f"Use {tools.CALL} with one of these." if found else f"Nothing fits; {tools.REQUEST} tells what is missing."
+        hint = (
+            f"Use {tools.CALL} with one of these." if found else f"Nothing fits; {tools.REQUEST} tells what is missing."
+        )
         return as_result(Answer(self._path.ways.new_id(), {"matches": list(found), "hint": hint}))
 
     async def _call(self, caller: Caller, arguments: JsonObject) -> CallToolResult:

@@ -130,7 +130,9 @@ class Ledger:
 
     def _pause(self) -> float:
         """Return the seconds until the next try: the interval, doubled for every failure in a row."""
-        return min(self._flush_seconds * 2.0 ** min(self._failures, 20), max(LONGEST_PAUSE_SECONDS, self._flush_seconds))
+        return min(
+            self._flush_seconds * 2.0 ** min(self._failures, 20), max(LONGEST_PAUSE_SECONDS, self._flush_seconds)
+        )
 
     def _taken_flushes(self) -> list[Future[None]]:
         taken, self._flushes = self._flushes, []

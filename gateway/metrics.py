@@ -59,9 +59,7 @@ class DoorMetrics:
         )
         return [
             counters("upgrade_loop_gateway_calls_total", "Attempts to serve calls.", self.calls),
-            Family(
-                "upgrade_loop_gateway_call_duration_seconds", "histogram", "Duration of attempts.", durations
-            ),
+            Family("upgrade_loop_gateway_call_duration_seconds", "histogram", "Duration of attempts.", durations),
             counters("upgrade_loop_gateway_swaps_total", "Routing tables put in force.", {(): float(self.swaps)}),
         ]
 
@@ -102,7 +100,9 @@ def standing_families(standing: Standing) -> list[Family]:
         ),
         gauge("upgrade_loop_gateway_ledger_queued", "Ledger entries in memory.", ledger.queued),
         gauge("upgrade_loop_gateway_ledger_journalled", "Ledger entries in the journal.", ledger.journalled),
-        gauge("upgrade_loop_gateway_store_answers", "1 when the store took the last batch.", float(ledger.store_answers)),
+        gauge(
+            "upgrade_loop_gateway_store_answers", "1 when the store took the last batch.", float(ledger.store_answers)
+        ),
         counters(
             "upgrade_loop_gateway_ledger_lost_total",
             "Ledger entries given up because nothing took them.",

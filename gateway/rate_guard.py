@@ -25,9 +25,7 @@ class RateGuard:
         most_callers: how many callers are remembered.
     """
 
-    def __init__(
-        self, per_minute: int, monotonic: Callable[[], float], most_callers: int = MOST_CALLERS
-    ) -> None:
+    def __init__(self, per_minute: int, monotonic: Callable[[], float], most_callers: int = MOST_CALLERS) -> None:
         self.per_minute = per_minute
         self._monotonic = monotonic
         self._most_callers = most_callers

@@ -129,9 +129,7 @@ def _interface(route: Route, variant: VariantName, contract_of: ContractOf) -> I
 
 def _fingerprint(tools: Mapping[str, RoutedTool]) -> str:
     """Return a hash of all that decides what some agent's list of tools looks like."""
-    seen = [
-        [tool.name, tool.shown.model_dump(mode="json"), _openness(tool)] for tool in tools.values()
-    ]
+    seen = [[tool.name, tool.shown.model_dump(mode="json"), _openness(tool)] for tool in tools.values()]
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
 

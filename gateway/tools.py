@@ -40,7 +40,9 @@ BUILT_IN: Final[tuple[Tool, ...]] = (
             "Search this server's current capabilities, including ones added after your list of tools was read. "
             "Returns tool names with their input schemas, for use with call_capability."
         ),
-        input_schema=_object({"query": {"type": "string", "description": "What you want to do, in a few words."}}, "query"),
+        input_schema=_object(
+            {"query": {"type": "string", "description": "What you want to do, in a few words."}}, "query"
+        ),
         annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False),
     ),
     Tool(
@@ -62,7 +64,14 @@ BUILT_IN: Final[tuple[Tool, ...]] = (
             "exists but failed, for a question, or for progress. It does not perform the task."
         ),
         input_schema=_object(
-            {"need": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "What was to be done, and what was missing."}},
+            {
+                "need": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 2000,
+                    "description": "What was to be done, and what was missing.",
+                }
+            },
             "need",
         ),
         annotations=ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
@@ -76,7 +85,10 @@ BUILT_IN: Final[tuple[Tool, ...]] = (
         input_schema=_object(
             {
                 "success": {"type": "boolean", "description": "Whether the task was done as wanted."},
-                "call_id": {"type": "string", "description": "The call_id in the result's _meta, if one call decided it."},
+                "call_id": {
+                    "type": "string",
+                    "description": "The call_id in the result's _meta, if one call decided it.",
+                },
                 "note": {"type": "string", "maxLength": 2000, "description": "What went well or wrong."},
             },
             "success",
@@ -137,4 +149,3 @@ def _score(wanted: frozenset[str], routed: RoutedTool) -> int:
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(word.removesuffix("s") for word in _WORD.findall(text.lower()))
-
