@@ -28,6 +28,7 @@ from domain.errors import PermissionDenied
 from gateway.door import Door
 from gateway.exposition import CONTENT_TYPE
 from gateway.identity import SESSION_HEADER, Identities
+from gateway.in_flight import InFlight
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -62,43 +63,18 @@ class Managers:
         )
 
 
-def build_app(managers: Managers, identities: Identities, watched: Watched) -> Starlette:
-    """Return the door as an ASGI application; both managers must be running while it serves.
+class Entrance:
+    """Lets known callers in, and keeps serving sessions that an earlier process opened.
 
     Args:
         managers: serve MCP.
         identities: know the bearer tokens.
-        watched: what `/metrics` and `/readyz` tell.
     """
-
-    async def metrics(_: Request) -> Response:
-        return PlainTextResponse(await run_in_threadpool(watched.metrics), media_type=CONTENT_TYPE)
-
-    async def healthz(_: Request) -> Response:
-        return JSONResponse({"alive": True})
-
-    async def readyz(_: Request) -> Response:
-        reasons = watched.unready()
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
-
-    entrance = Entrance(managers, identities)
-    return Starlette(
-        routes=[
-            Route("/mcp", endpoint=entrance),
-            Route("/agents/{agent}/mcp", endpoint=entrance),
-            Route("/metrics", endpoint=metrics),
-            Route("/healthz", endpoint=healthz),
-            Route("/readyz", endpoint=readyz),
-        ]
-    )
-
-
-class Entrance:
-    """Lets known callers in, and keeps serving sessions that an earlier process opened."""
 
     def __init__(self, managers: Managers, identities: Identities) -> None:
         self._managers = managers
         self._identities = identities
+        self._posts = InFlight()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -109,10 +85,18 @@ class Entrance:
             refusal = JSONResponse(error.document(), status_code=401, headers={"WWW-Authenticate": "Bearer"})
             await refusal(scope, receive, send)
             return
-        if scope["method"] == "POST" and SESSION_HEADER in request.headers:
-            await self._in_session(scope, receive, send)
-        else:
+        if scope["method"] != "POST":
             await self._managers.sessions.handle_request(scope, receive, send)
+            return
+        with self._posts.counted():
+            if SESSION_HEADER in request.headers:
+                await self._in_session(scope, receive, send)
+            else:
+                await self._managers.sessions.handle_request(scope, receive, send)
+
+    async def idle(self) -> None:
+        """Wait until every answer to a posted message has left."""
+        await self._posts.idle()
 
     async def _in_session(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of a session, and again without the session if there is none by that name."""
@@ -134,6 +118,35 @@ class Entrance:
         await self._managers.sessions.handle_request(scope, reading, answering)
         if unknown:
             await self._managers.stateless.handle_request(scope, _replayed(kept, receive), send)
+
+
+def build_app(entrance: Entrance, watched: Watched) -> Starlette:
+    """Return the door as an ASGI application; the entrance's managers must be running while it serves.
+
+    Args:
+        entrance: serves MCP.
+        watched: what `/metrics` and `/readyz` tell.
+    """
+
+    async def metrics(_: Request) -> Response:
+        return PlainTextResponse(await run_in_threadpool(watched.metrics), media_type=CONTENT_TYPE)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"alive": True})
+
+    async def readyz(_: Request) -> Response:
+        reasons = watched.unready()
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, status_code=503 if reasons else 200)
+
+    return Starlette(
+        routes=[
+            Route("/mcp", endpoint=entrance),
+            Route("/agents/{agent}/mcp", endpoint=entrance),
+            Route("/metrics", endpoint=metrics),
+            Route("/healthz", endpoint=healthz),
+            Route("/readyz", endpoint=readyz),
+        ]
+    )
 
 
 def security_for(host: str) -> TransportSecuritySettings:

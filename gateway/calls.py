@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -25,6 +25,7 @@ from domain.calls import NOT_THE_VERSIONS_FAULT, CallRecord, CapabilityRequest, 
 from domain.contracts import split_tool_name
 from domain.routing import PluginVersion, VariantName
 from gateway.identity import Caller
+from gateway.in_flight import InFlight
 from gateway.journal import Entry
 from gateway.metrics import DoorMetrics
 from gateway.rate_guard import RateGuard
@@ -112,13 +113,17 @@ class Ways:
     new_id: Callable[[], str]
 
 
-@dataclass
 class CallPath:
-    """Answers calls."""
+    """Answers calls.
 
-    ways: Ways
-    in_flight: int = field(default=0, init=False)
-    _idle: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    Attributes:
+        ways: what it reaches.
+        in_flight: the calls being answered.
+    """
+
+    def __init__(self, ways: Ways) -> None:
+        self.ways = ways
+        self.in_flight = InFlight()
 
     async def call(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
         """Answer one call of a tool.
@@ -128,19 +133,8 @@ class CallPath:
             name: the tool, `<capability>__<method>`.
             arguments: as the agent gave them.
         """
-        self.in_flight += 1
-        self._idle.clear()
-        try:
+        with self.in_flight.counted():
             return await self._admitted(caller, name, arguments)
-        finally:
-            self.in_flight -= 1
-            if not self.in_flight:
-                self._idle.set()
-
-    async def idle(self) -> None:
-        """Wait until no call is being answered."""
-        if self.in_flight:
-            await self._idle.wait()
 
     def lacking(self, caller: Caller, kind: RequestKind, text: str) -> None:
         """Remember that an agent lacked something."""

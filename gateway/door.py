@@ -133,7 +133,7 @@ class Door:
             try:
                 await session.send_tool_list_changed()
                 told = True
-            except Exception as error:  # noqa: BLE001 - whatever ails one session, the others are told
+            except Exception as error:
                 _LOG.debug("Session %s is gone: %s", session_id, error)
         if not told:
             self._sessions.pop(session_id, None)
@@ -166,7 +166,8 @@ class Door:
             return as_result(self._said(ErrorKind.INVALID_ARGUMENTS, message))
 
     def _caller(self, context: ServerRequestContext[Any, Any]) -> Caller:
-        request: Request = context.request
+        request = context.request
+        assert isinstance(request, Request)
         meta: Mapping[str, Any] | None = context.meta
         return self._identities.identify(request.headers, str(request.path_params.get("agent", "")), meta)
 

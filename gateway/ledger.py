@@ -29,7 +29,7 @@ from domain.errors import StoreUnusable
 from gateway.journal import Entry, Journal
 
 _LOG = logging.getLogger(__name__)
-E = TypeVar("E")
+E = TypeVar("E", CallRecord, CapabilityRequest, OutcomeReport, ReplaySample)
 LONGEST_PAUSE_SECONDS = 10.0
 
 
@@ -180,7 +180,7 @@ class Ledger:
             done.set_exception(
                 StoreUnusable(
                     f"The store does not take the ledger; {self._journal.length} entries wait in the journal.",
-                    hint="They are written as soon as the store answers; look at the gateway's log for why it does not.",
+                    hint="They are written as soon as the store answers; the gateway's log says why it does not.",
                 )
             )
         else:
@@ -217,20 +217,19 @@ class StoreSink:
     def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write each kind in one transaction and return the entries of the kinds that failed."""
         left: list[Entry] = []
-        left += _tried(self._calls, [entry for entry in entries if isinstance(entry, CallRecord)])
-        left += _tried(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)])
-        left += _tried(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)])
-        left += _tried(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)])
+        _try(self._calls, [entry for entry in entries if isinstance(entry, CallRecord)], left)
+        _try(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)], left)
+        _try(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)], left)
+        _try(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)], left)
         return left
 
 
-def _tried(append: Callable[[Sequence[E]], None], entries: Sequence[E]) -> Sequence[E]:
-    """Append and return nothing, or return everything when the store does not take it."""
+def _try(append: Callable[[Sequence[E]], None], entries: Sequence[E], left: list[Entry]) -> None:
+    """Append, or add everything to what is left when the store does not take it."""
     if not entries:
-        return ()
+        return
     try:
         append(entries)
-    except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the entries must not be lost
+    except Exception as error:
         _LOG.warning("The store did not take %d entries of the ledger: %s", len(entries), error)
-        return entries
-    return ()
+        left.extend(entries)

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 
 from config.home import Home
 from config.settings import Settings
-from gateway.admin_client import GatewayAddress, remove_address, write_address
+from gateway.admin_client import remove_address, write_address
 from gateway.service import Gateway, Outside
 from gateway.sockets import bind, take_over, url_of
 
@@ -33,12 +33,37 @@ ADMIN_HOST = "127.0.0.1"
 
 
 class QuietServer(uvicorn.Server):
-    """A server that leaves the process's signals alone; two of them run in one process."""
+    """A server that leaves the process's signals alone; two of them run in one process.
+
+    Attributes:
+        listens: set once it does.
+        leaves: set once it takes no new connection and no further request on an old one.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+        self.leaves = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and tell so."""
+        await super().startup(sockets)
+        self.listens.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Shut down, and tell so: who waits runs when the connections have been told."""
+        self.leaves.set()
+        await super().shutdown(sockets)
+
+    async def leave(self) -> None:
+        """Take nothing new; what runs goes on."""
+        self.should_exit = True
+        await self.leaves.wait()
 
 
 @asynccontextmanager
@@ -56,22 +81,20 @@ async def serving(application: ASGIApp, listening: socket.socket, patience: floa
     )
     task = asyncio.create_task(server.serve([listening.dup()]))
     try:
-        while not server.started and not task.done():
-            await asyncio.sleep(0.005)
+        await server.listens.wait()
         yield server
     finally:
         server.should_exit = True
         await task
 
 
-async def run_gateway(  # noqa: PLR0913 - four of them only tests and the supervisor use
+async def run_gateway(
     home: Home,
     settings: Settings,
     *,
     sockets: Sequence[socket.socket] = (),
     outside: Outside | None = None,
     stop: asyncio.Event | None = None,
-    ready: Callable[[GatewayAddress], None] | None = None,
 ) -> None:
     """Serve until told to stop.
 
@@ -82,42 +105,27 @@ async def run_gateway(  # noqa: PLR0913 - four of them only tests and the superv
             are given, else new ones as the settings say.
         outside: what others hang onto the gateway.
         stop: ends it when set; a signal does the same where this is the main thread.
-        ready: told where it listens, once it does.
 
     Raises:
         InvalidInput: a port is taken.
         ConfigurationInvalid: the callers' file cannot be used.
     """
     home.create()
-    stop = stop or asyncio.Event()
+    stop, outside = stop or asyncio.Event(), outside or Outside()
     door, admin = _listening(settings, sockets or take_over())
-    gateway = Gateway(home, settings, outside)
     with contextlib.closing(door), contextlib.closing(admin), _stopped_by_signals(stop):
-        await _serve(gateway, home, settings, (door, admin), stop, ready)
-
-
-async def _serve(  # noqa: PLR0913 - the two halves of one function
-    gateway: Gateway,
-    home: Home,
-    settings: Settings,
-    sockets: tuple[socket.socket, socket.socket],
-    stop: asyncio.Event,
-    ready: Callable[[GatewayAddress], None] | None,
-) -> None:
-    door, admin = sockets
-    patience = settings.gateway.drain_seconds
-    async with contextlib.AsyncExitStack() as servers:
-        async with gateway.running():
-            front = await servers.enter_async_context(serving(gateway.door, door, patience))
+        gateway = Gateway(home, settings, outside)
+        async with contextlib.AsyncExitStack() as servers, gateway.running():
+            front = await servers.enter_async_context(serving(gateway.door, door, settings.gateway.drain_seconds))
             await servers.enter_async_context(serving(gateway.admin, admin, 1))
             address = write_address(home, f"{url_of(door)}/mcp", url_of(admin))
-            if ready is not None:
-                ready(address)
+            if outside.ready is not None:
+                outside.ready(address)
             try:
                 await stop.wait()
             finally:
                 remove_address(home)
-                front.should_exit = True
+                await front.leave()
 
 
 def _listening(settings: Settings, given: Sequence[socket.socket]) -> tuple[socket.socket, socket.socket]:

@@ -127,7 +127,7 @@ def _appended(extra: ExtraMetrics) -> str:
     available, text = 1.0, ""
     try:
         text = extra()
-    except Exception as error:  # noqa: BLE001 - the door's own numbers are served whatever happens to others'
+    except Exception as error:
         _LOG.warning("The loop's metrics cannot be computed: %s", error)
         available = 0.0
     up = gauge("upgrade_loop_metrics_available", "1 when the loop's own metrics could be computed.", available)

@@ -11,6 +11,7 @@ Not here: sockets, signals and servers (`gateway/main.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -24,8 +25,8 @@ from starlette.applications import Starlette
 from config.home import Home
 from config.settings import Settings
 from gateway.admin import AdminPort
-from gateway.admin_client import GatewayStatus
-from gateway.app import Managers, Watched, build_app
+from gateway.admin_client import GatewayAddress, GatewayStatus
+from gateway.app import Entrance, Managers, Watched, build_app
 from gateway.calls import CallPath, Ways
 from gateway.door import Door
 from gateway.events import Listener, RequestNotices
@@ -42,6 +43,9 @@ from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
 from store.database import Store, open_store
 
+LAST_WORDS_SECONDS = 2.0
+"""How long answers that are ready may take to leave."""
+
 
 @dataclass(frozen=True)
 class Outside:
@@ -50,11 +54,13 @@ class Outside:
     Attributes:
         listener: told that agents lack something.
         metrics: more families for `/metrics`.
+        ready: told where the gateway listens, once it does.
         open_store: opens the database; the home's or the settings' when None.
     """
 
     listener: Listener | None = None
     metrics: ExtraMetrics | None = None
+    ready: Callable[[GatewayAddress], None] | None = None
     open_store: Callable[[], Store] | None = None
 
 
@@ -97,7 +103,8 @@ class Gateway:
         self.swaps = self._swaps()
         self._managers = Managers.of(self._door, settings.gateway.host)
         watched = Watched(unready=self.swaps.unready, metrics=self._metrics_page)
-        self.door: Starlette = build_app(self._managers, identities, watched)
+        self._entrance = Entrance(self._managers, identities)
+        self.door: Starlette = build_app(self._entrance, watched)
         self.admin: Starlette = AdminPort(
             home.admin_token(), self.swaps, self._host, status=self.status, flush=self.ledger.flush
         ).app
@@ -110,8 +117,7 @@ class Gateway:
             await self.swaps.restore()
             async with self._managers.sessions.run(), self._managers.stateless.run():
                 yield
-                await self._finish_calls()
-                self._door.close_streams()
+                await self._finish()
         finally:
             await self._notices.close()
             await self.swaps.close()
@@ -128,24 +134,26 @@ class Gateway:
             reasons=tuple(reasons),
             table=table,
             versions=tuple(self._host.loaded()),
-            in_flight=self.path.in_flight,
+            in_flight=self.path.in_flight.count,
             ledger_queued=ledger.queued,
             ledger_journalled=ledger.journalled,
             ledger_lost=ledger.lost,
             store_answers=ledger.store_answers,
         )
 
-    async def _finish_calls(self) -> None:
-        try:
-            await asyncio.wait_for(self.path.idle(), self._settings.gateway.drain_seconds)
-        except TimeoutError:
-            return
+    async def _finish(self) -> None:
+        """Let the calls that run end, for the drain time at most, and then their answers leave."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.path.in_flight.idle(), self._settings.gateway.drain_seconds)
+        self._door.close_streams()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._entrance.idle(), LAST_WORDS_SECONDS)
 
     def _metrics_page(self) -> str:
         standing = Standing(
             ready=not self.swaps.unready(),
             generation=self.path.ways.table.now.table.generation,
-            in_flight=self.path.in_flight,
+            in_flight=self.path.in_flight.count,
             versions=self._host.loaded(),
             ledger=self.ledger.state,
         )

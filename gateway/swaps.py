@@ -15,8 +15,9 @@ Not here: answering calls (`gateway/calls.py`), processes (`plugins/core/host.py
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -66,7 +67,7 @@ class Swaps:
     metrics: DoorMetrics
     patience: Patience
     clock: Callable[[], datetime]
-    changed: Callable[[], Awaitable[None]]
+    changed: Callable[[], Coroutine[Any, Any, None]]
     failed: dict[str, str] = field(default_factory=dict, init=False)
     restored: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -201,10 +202,8 @@ class Swaps:
         self._run(self._retire(capability, hold))
 
     async def _retire(self, capability: str, hold: Hold) -> None:
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(hold.release.wait(), self.patience.hold)
-        except TimeoutError:
-            pass
         async with self._lock:
             if self._held.get(capability) is hold:
                 del self._held[capability]

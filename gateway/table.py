@@ -72,7 +72,7 @@ class RoutedTool:
 class Snapshot:
     """One table in force, with its tools by name, in the order in which they are listed."""
 
-    table: RoutingTable = RoutingTable()
+    table: RoutingTable = field(default_factory=RoutingTable)
     tools: Mapping[str, RoutedTool] = field(default_factory=dict)
     fingerprint: str = ""
 
