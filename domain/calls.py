@@ -165,3 +165,10 @@ class MethodUsage(Model):
     callers: int = Field(ge=0)
     total_ms: float = Field(ge=0)
     p95_ms: float = Field(ge=0)
+
+
+class CallTotals(Model):
+    """How all calls that the ledger still remembers ended; each call counts once, by the answer its caller saw."""
+
+    total: int = Field(default=0, ge=0)
+    failed_by_loop: int = Field(default=0, ge=0)

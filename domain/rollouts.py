@@ -208,6 +208,15 @@ class RolloutDecision(Model):
     evaluations: tuple[GateEvaluation, ...] = ()
 
 
+class GateLogEntry(Model):
+    """One look at the gates of one stage, as the store remembers it."""
+
+    rollout_id: str
+    stage: str
+    at: Moment
+    decision: RolloutDecision
+
+
 class RolloutStatus(StrEnum):
     """Where a rollout stands."""
 

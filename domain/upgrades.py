@@ -174,3 +174,11 @@ class UpgradeRecord(Model):
     started_at: Moment
     ended_at: Moment | None = None
     rollback: RollbackResult | None = None
+
+
+class Slot(Model):
+    """The right of one upgrade to be under way; there are as many as may run at once."""
+
+    upgrade_id: str
+    capability: str
+    acquired_at: Moment
