@@ -136,13 +136,21 @@ class RollbackSettings(Section):
 
 
 class GatewaySettings(Section):
-    """The door. Port 0 means any free one."""
+    """The door. Port 0 means any free one.
+
+    Attributes:
+        drain_seconds: how long a version that is no longer routed may finish its calls.
+        warm_hold_seconds: how long it is kept running before that, so that taking it back is instant.
+        request_pause_seconds: least time between two notices that agents lack something.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=0, ge=0, le=65_535)
     admin_port: int = Field(default=0, ge=0, le=65_535)
     calls_per_minute_per_caller: int = Field(default=1_200, ge=1)
     drain_seconds: float = Field(default=30, ge=0)
+    warm_hold_seconds: float = Field(default=300, ge=0)
+    request_pause_seconds: float = Field(default=60, ge=0)
     ledger_flush_seconds: float = Field(default=0.5, gt=0)
     ledger_retention_days: float = Field(default=30, gt=0)
 

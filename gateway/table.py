@@ -1,0 +1,141 @@
+"""Spec 5.1, progressive exposure - decides which routing table is in force.
+
+Rules:
+- A table and everything derived from it form one immutable snapshot; putting another in force is one assignment, so a
+  call sees the whole of one table and never half of two.
+- Reading it never waits, and never asks the store.
+- A method's definition is the control's while the control has the method: a canary changes who answers, not what the
+  agent reads.
+
+Not here: loading versions and saving tables (`gateway/swaps.py`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from domain.contracts import InterfaceDefinition, MethodSignature, PluginContract, split_tool_name, tool_name
+from domain.routing import PluginVersion, Route, RoutingTable, Unit, VariantName
+from engines.routing import choose
+from gateway.identity import Caller
+
+ContractOf = Callable[[PluginVersion], PluginContract | None]
+
+
+@dataclass(frozen=True)
+class RoutedTool:
+    """One method of a routed capability.
+
+    Attributes:
+        signatures: the method in each version that has it.
+    """
+
+    route: Route
+    method: str
+    signatures: Mapping[VariantName, MethodSignature]
+
+    @property
+    def name(self) -> str:
+        """Its name as the agent calls it."""
+        return tool_name(self.route.capability, self.method)
+
+    @property
+    def shown(self) -> MethodSignature:
+        """The definition the agent reads."""
+        return self.signatures.get(VariantName.CONTROL) or self.signatures[VariantName.CANDIDATE]
+
+    def open_to(self, caller: Caller) -> bool:
+        """Say whether a version that has the method answers this caller."""
+        return self.variant_for(caller, "") is not None
+
+    def variant_for(self, caller: Caller, call_id: str) -> VariantName | None:
+        """Return which version answers a call, None when the method is not yet open to the caller."""
+        if not call_id and self.route.unit is Unit.CALL:
+            return self._any_variant()
+        chosen = choose(self.route, caller.unit(self.route.unit, call_id), caller.name)
+        if chosen is VariantName.CANDIDATE and chosen not in self.signatures:
+            chosen = VariantName.CONTROL
+        return chosen if chosen in self.signatures else None
+
+    def _any_variant(self) -> VariantName | None:
+        """Return a version that some call may reach, for a route that decides anew for every call."""
+        if VariantName.CONTROL in self.signatures:
+            return VariantName.CONTROL
+        return VariantName.CANDIDATE if self.route.share > 0 or self.route.allowed_callers else None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One table in force, with its tools by name, in the order in which they are listed."""
+
+    table: RoutingTable = field(default_factory=RoutingTable)
+    tools: Mapping[str, RoutedTool] = field(default_factory=dict)
+    fingerprint: str = ""
+
+    @classmethod
+    def of(cls, table: RoutingTable, contract_of: ContractOf) -> Snapshot:
+        """Derive the tools of a table.
+
+        Args:
+            table: the routes.
+            contract_of: the contract of a version, None if it cannot be read.
+        """
+        routed = [tool for name in sorted(table.routes) for tool in _tools_of(table.routes[name], contract_of)]
+        tools = {tool.name: tool for tool in routed}
+        return cls(table=table, tools=tools, fingerprint=_fingerprint(tools))
+
+    def listed(self, caller: Caller) -> Iterator[RoutedTool]:
+        """Yield the tools that are open to a caller, in a fixed order."""
+        return (tool for tool in self.tools.values() if tool.open_to(caller))
+
+    def closest(self, name: str, caller: Caller, count: int = 3) -> list[str]:
+        """Return the names most like one that does not exist, best first."""
+        known = {tool.name: tool.name for tool in self.listed(caller)}
+        split = split_tool_name(name)
+        by_method = [tool for tool in known if split and tool.endswith(f"__{split[1]}")]
+        similar = difflib.get_close_matches(name, known, n=count, cutoff=0.5)
+        return list(dict.fromkeys([*similar, *by_method]))[:count]
+
+
+class CurrentTable:
+    """The snapshot in force."""
+
+    def __init__(self) -> None:
+        self.now = Snapshot()
+
+    def switch(self, snapshot: Snapshot) -> bool:
+        """Put a snapshot in force and say whether the tools that agents see are others than before."""
+        before, self.now = self.now, snapshot
+        return before.fingerprint != snapshot.fingerprint
+
+
+def _tools_of(route: Route, contract_of: ContractOf) -> Iterator[RoutedTool]:
+    interfaces = {variant: _interface(route, variant, contract_of) for variant in VariantName}
+    methods = {m.name: m for interface in interfaces.values() if interface for m in interface.methods}
+    for name in sorted(methods):
+        found = {variant: interface.method(name) for variant, interface in interfaces.items() if interface}
+        yield RoutedTool(route, name, {variant: method for variant, method in found.items() if method})
+
+
+def _interface(route: Route, variant: VariantName, contract_of: ContractOf) -> InterfaceDefinition | None:
+    version = route.version_of(variant)
+    contract = contract_of(version) if version else None
+    return contract.interface(route.capability) if contract else None
+
+
+def _fingerprint(tools: Mapping[str, RoutedTool]) -> str:
+    """Return a hash of all that decides what some agent's list of tools looks like."""
+    seen = [[tool.name, tool.shown.model_dump(mode="json"), _openness(tool)] for tool in tools.values()]
+    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+
+
+def _openness(tool: RoutedTool) -> list[str]:
+    """Return what decides who sees the tool, empty when everybody does."""
+    if VariantName.CONTROL in tool.signatures:
+        return []
+    route = tool.route
+    return [str(route.share), route.salt, route.unit, *route.allowed_callers]
