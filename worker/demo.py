@@ -1,0 +1,117 @@
+"""Contracts 1, the demo's story - decides what happens in it, and when it has gone as it should.
+
+    start everything in a home of its own, let twelve users work, look for what to improve (one cycle), answer what the
+    loop asks as the owner would, wait until every upgrade has its outcome, stop the users, count.
+
+Rules:
+- Nothing is simulated: a real Temporal server, real plugin processes, real calls; what the story says is read from the
+  store.
+- The story has gone as it should when a new capability and a better version were deployed, a harmful version was taken
+  back, and no call was failed by the loop, neither in the ledger nor in the eyes of the users.
+
+Not here: the agent, its users and its plugins (`examples/agent/`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from config.home import Home
+from domain.audit import AuditEntry
+from domain.cycles import CycleRecord, CycleStatus
+from domain.errors import UpgradeImplementationFailed
+from domain.upgrades import OUTCOMES, UpgradeRecord, UpgradeStatus
+from examples.agent.users import UserReport, Users
+from gateway.admin_client import AdminClient
+from store.database import Store
+from worker.addresses import StackAddresses, connect
+from worker.agents import install_plugins, remember_agent, settings_of
+from worker.api import SelfUpgradingLoopAPI
+from worker.main import built_context
+from worker.processes import stop_event
+from worker.stack import Stack, StackOptions
+
+AGENT = Path(__file__).resolve().parent.parent / "examples" / "agent"
+SEED = 7
+PATIENCE_SECONDS = 150.0
+LOOK_SECONDS = 0.5
+TOLD = ("cycle.", "phase.", "opportunity.found", "decision.", "approval.", "step.", "stage.", "rollout.", "upgrade.")
+
+
+@dataclass(frozen=True)
+class StoryEnd:
+    """How the story ended."""
+
+    cycle: CycleRecord
+    upgrades: tuple[UpgradeRecord, ...]
+    calls: int
+    failed_by_loop: int
+    users: UserReport
+    addresses: StackAddresses
+
+    @property
+    def wrong(self) -> str:
+        """What did not go as it should; empty when all did."""
+        deployed = [one for one in self.upgrades if one.status is UpgradeStatus.DEPLOYED]
+        missing = {
+            "no new capability was deployed": not any(one.from_version is None for one in deployed),
+            "no better version was deployed": not any(one.from_version is not None for one in deployed),
+            "no harmful version was taken back": not any(
+                one.status is UpgradeStatus.ROLLED_BACK for one in self.upgrades
+            ),
+            f"the loop failed {self.failed_by_loop} calls": self.failed_by_loop > 0,
+            f"users saw {self.users.failed} calls fail": self.users.failed > 0,
+        }
+        return "; ".join(sentence for sentence, is_so in missing.items() if is_so)
+
+    @property
+    def as_told(self) -> bool:
+        """Whether all went as it should."""
+        return not self.wrong
+
+
+@dataclass
+class Story:
+    """The story, and how it is told.
+
+    Attributes:
+        home: the installation under which the demo makes a home of its own.
+        warm_up: seconds that users work before the loop looks.
+        rate: calls per second of all users together.
+        keep: whether everything goes on running afterwards.
+        tell: called with every line of the story.
+    """
+
+    home: Home
+    warm_up: float
+    rate: float
+    keep: bool
+    tell: Callable[[str], None]
+    _told: int = 0
+
+    async def run(self, ended: Callable[[StoryEnd], None]) -> StoryEnd:
+        """Tell the story, hand its end over, and clear away."""
+        stopping = stop_event()
+        own = Home(self.home.root / "demo" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+        remember_agent(own, AGENT)
+        settings = settings_of(own)
+        stack = Stack(own, settings, StackOptions())
+        try:
+            client = await self._start(own, stack)
+            with built_context(own, settings, client) as context:
+                api = SelfUpgradingLoopAPI(context, client, actor="owner")
+                end = await self._act(api, context.store, own, stack.addresses)
+            ended(end)
+            if self.keep:
+                self.tell(f"Still running. Temporal UI: {stack.addresses.ui}. Ctrl+C ends it.")
+                await stopping.wait()
+        finally:
+            await stack.stop()
+        await asyncio.to_thread(shutil.rmtree, own.root, ignore_errors=True)
+        return end
