@@ -1,0 +1,107 @@
+"""Spec 3.4, dynamic loading - decides which states a plugin version passes through and what is told about it.
+
+Rules:
+- A version is loaded, warm, serving, draining, stopped; five crashes in a row put it into quarantine.
+- A draining version may be taken back into service while it still lives: that is how a rollback is instant.
+- Only a warm or serving version answers calls.
+
+Not here: the processes themselves (`plugins/core/lifecycle.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.base import Model
+from domain.routing import PluginVersion
+
+
+class PluginState(StrEnum):
+    """Where a version stands in the host."""
+
+    LOADING = "loading"
+    WARM = "warm"
+    SERVING = "serving"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+    QUARANTINED = "quarantined"
+
+
+PLUGIN_TRANSITIONS: Mapping[PluginState, frozenset[PluginState]] = {
+    PluginState.LOADING: frozenset({PluginState.WARM, PluginState.STOPPED}),
+    PluginState.WARM: frozenset(
+        {PluginState.SERVING, PluginState.DRAINING, PluginState.QUARANTINED, PluginState.STOPPED}
+    ),
+    PluginState.SERVING: frozenset({PluginState.DRAINING, PluginState.QUARANTINED, PluginState.STOPPED}),
+    PluginState.DRAINING: frozenset({PluginState.SERVING, PluginState.QUARANTINED, PluginState.STOPPED}),
+    PluginState.QUARANTINED: frozenset({PluginState.STOPPED}),
+    PluginState.STOPPED: frozenset(),
+}
+
+ANSWERING = frozenset({PluginState.WARM, PluginState.SERVING})
+"""The states in which a version takes new calls."""
+
+
+class Standing(StrEnum):
+    """Which folder of spec 3.3 a version stands in."""
+
+    INSTALLED = "installed"
+    EXPERIMENTAL = "experimental"
+    DEPRECATED = "deprecated"
+
+
+class LoadReport(Model):
+    """How a version was brought up.
+
+    Attributes:
+        tools: the tool names it answers to.
+        instances: processes running.
+        warm_up_calls: golden calls made on all instances together, health checks not counted.
+        seconds: wall time from the order to the last instance being ready.
+        already_loaded: nothing had to be done.
+    """
+
+    version: PluginVersion
+    tools: tuple[str, ...]
+    instances: int = Field(ge=1)
+    warm_up_calls: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    already_loaded: bool = False
+
+
+class UnloadReport(Model):
+    """How a version was put down.
+
+    Attributes:
+        was_loaded: False when there was nothing to do.
+        killed_in_flight: calls still running at the drain deadline; their callers were told.
+        revived: the version was wanted again while it drained, and went on serving.
+    """
+
+    digest: str
+    was_loaded: bool
+    killed_in_flight: int = Field(default=0, ge=0)
+    revived: bool = False
+
+
+class LoadedVersion(Model):
+    """A version as it stands now.
+
+    Attributes:
+        instances: processes alive and ready.
+        in_flight: calls being served or waiting for an instance.
+        restarts: instances started again since the version was loaded.
+        rss_bytes: resident memory of all instances.
+        reason: why the version is in quarantine, else empty.
+    """
+
+    version: PluginVersion
+    state: PluginState
+    instances: int = Field(ge=0)
+    in_flight: int = Field(ge=0)
+    restarts: int = Field(ge=0)
+    rss_bytes: int = Field(ge=0)
+    reason: str = ""

@@ -1,0 +1,206 @@
+"""Spec 3.1, the host's side of the pipe - decides what a plugin process may say and what its silence means.
+
+Rules:
+- A line is one JSON-RPC message of at most `LINE_LIMIT` bytes; anything else, NaN and Infinity included, breaks the
+  channel, and a broken channel ends the process: what comes after cannot be trusted to be framed.
+- Request ids are random strings; an answer to an id that nobody waits for is counted and dropped.
+- What the process writes to stderr is read and forgotten but for the last `TAIL_LIMIT` bytes.
+- A plugin that does not read is not written to beyond `WRITE_LIMIT` bytes.
+- When the process ends, every open request fails as `plugin_crash`.
+
+Not here: what the messages mean (`process.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import cast
+
+import orjson
+
+from domain.base import JsonObject
+from domain.calls import ErrorKind
+from plugins.core.failures import PluginFailure
+
+LINE_LIMIT = 8 * 1024 * 1024
+WRITE_LIMIT = 16 * 1024 * 1024
+STRAY_LIMIT = 10_000
+TAIL_LIMIT = 8 * 1024
+DRAIN_AFTER_EXIT_SECONDS = 0.5
+
+PROTOCOL_VERSION = "2026-07-28"
+REQUEST_META: JsonObject = {
+    "io.modelcontextprotocol/protocolVersion": PROTOCOL_VERSION,
+    "io.modelcontextprotocol/clientInfo": {"name": "self-upgrading-loop", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+class Channel(asyncio.SubprocessProtocol):
+    """The three pipes of one plugin process.
+
+    Attributes:
+        strays: messages nobody waited for.
+        ended: done when the process is gone and its answers are read.
+        reason: why the channel was broken, empty while it is sound.
+        kill: ends the process and all it started.
+    """
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.strays = 0
+        self.reason = ""
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.kill: Callable[[], None] = self._kill_leader
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._pending: dict[str, asyncio.Future[JsonObject]] = {}
+        self._partial = bytearray()
+        self._tail = bytearray()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that wait for an answer."""
+        return len(self._pending)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs and its channel is sound."""
+        running = self._transport is not None and self._transport.get_returncode() is None
+        return running and not self.reason and not self.ended.done()
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of what the process wrote to stderr."""
+        return self._tail.decode("utf-8", "replace")
+
+    async def request(self, method: str, params: JsonObject, timeout: float) -> JsonObject:
+        """Send a request and return the whole message that answers it.
+
+        Raises:
+            PluginFailure: `timeout`, `plugin_crash`, `unavailable`, or `invalid_arguments` when they are not JSON.
+        """
+        identifier = secrets.token_hex(8)
+        answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
+        self._send({"jsonrpc": "2.0", "id": identifier, "method": method, "params": {**params, "_meta": REQUEST_META}})
+        self._pending[identifier] = answer
+        try:
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError:
+            self._give_up(identifier)
+            raise PluginFailure(
+                ErrorKind.TIMEOUT, f"{self.subject} did not answer within {timeout:g} seconds."
+            ) from None
+        except asyncio.CancelledError:
+            self._give_up(identifier)
+            raise
+        finally:
+            self._pending.pop(identifier, None)
+
+    def close_input(self) -> None:
+        """Tell the process, by the end of its input, that it is to stop."""
+        if self._transport is not None and (pipe := self._transport.get_pipe_transport(0)) is not None:
+            pipe.close()
+
+    def _give_up(self, identifier: str) -> None:
+        if self.alive:
+            cancelled: JsonObject = {"requestId": identifier, "reason": "given up", "_meta": REQUEST_META}
+            self._send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
+
+    def _send(self, message: JsonObject) -> None:
+        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
+        if pipe is None or pipe.is_closing() or not self.alive:
+            raise PluginFailure(ErrorKind.PLUGIN_CRASH, self._obituary())
+        writer = cast("asyncio.WriteTransport", pipe)
+        if writer.get_write_buffer_size() > WRITE_LIMIT:
+            raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self.subject} does not read its requests.")
+        try:
+            writer.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
+        except TypeError as error:
+            raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, f"The arguments are not JSON: {error}.") from None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the process."""
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Cut answers into lines; keep the tail of stderr."""
+        if fd == 2:
+            self._tail += data
+            del self._tail[:-TAIL_LIMIT]
+            return
+        if self.reason:
+            return
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._receive(bytes(self._partial) + line if self._partial else line)
+            self._partial.clear()
+        self._partial += rest
+        if len(self._partial) > LINE_LIMIT:
+            self._break(f"wrote a line of more than {LINE_LIMIT} bytes")
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """Take a closed answer channel for the end of the process."""
+        del exc
+        if fd == 1 and not self.reason and self.alive:
+            self._break("closed its answer channel")
+
+    def process_exited(self) -> None:
+        """End what the process left behind, and do not wait long for pipes that others hold open."""
+        self.kill()
+        asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what is still open."""
+        del exc
+        self._end()
+
+    def _receive(self, line: bytes) -> None:
+        try:
+            message = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            message = None
+        if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+            self._break("wrote a line that is not a JSON-RPC message")
+            return
+        identifier = message.get("id")
+        answer = self._pending.get(identifier) if isinstance(identifier, str) and "method" not in message else None
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+            return
+        self.strays += 1
+        if self.strays > STRAY_LIMIT:
+            self._break(f"wrote more than {STRAY_LIMIT} messages nobody waited for")
+
+    def _break(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._partial.clear()
+        self.kill()
+        self._fail_pending()
+
+    def _end(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+        self._fail_pending()
+
+    def _fail_pending(self) -> None:
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(PluginFailure(ErrorKind.PLUGIN_CRASH, self._obituary()))
+
+    def _obituary(self) -> str:
+        if self.reason:
+            return f"{self.subject} {self.reason} and was ended."
+        code = self._transport.get_returncode() if self._transport is not None else None
+        return f"{self.subject} has ended" + ("." if code is None else f" with exit code {code}.")
+
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+        self._end()
+
+    def _kill_leader(self) -> None:
+        if self._transport is not None and self._transport.get_returncode() is None:
+            self._transport.kill()

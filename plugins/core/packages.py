@@ -1,0 +1,274 @@
+"""Spec 3.3, plugin packages - decides which folder is a package, what its digest is, and where packages are kept.
+
+Rules:
+- A package is `manifest.json`, its entry point, `contracts/`, and whatever else the code needs.
+- The digest covers every file but `tests/`, `docs/`, `__pycache__` and names that begin with a dot; the store keeps
+  exactly the files the digest covers, so what runs is what was counted.
+- Refused: links, paths that leave the folder, names that not every system can hold, big files, too many files.
+- A package enters the store whole or not at all, and never changes there.
+
+Not here: what a contract must say (`contracts.py`), who may publish one (`engines/security.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+from pydantic import JsonValue
+
+from domain.contracts import PluginContract, PluginPackage, tool_name
+from domain.errors import ManifestInvalid, NotFound
+from plugins.core.contracts import invalid, parse_contract
+
+MANIFEST = "manifest.json"
+FILE_LIMIT_BYTES = 16 * 1024 * 1024
+FILES_LIMIT = 1_000
+DEPTH_LIMIT = 12
+LEFT_OUT = frozenset({"tests", "docs"})
+"""Folders at the top of a package that do not run, so are neither counted nor kept."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ +@-]*(\.[A-Za-z0-9_+@-]+)*", re.ASCII)
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+
+
+def read_package(folder: Path) -> PluginPackage:
+    """Read a package's contract and take the digest of its files.
+
+    Raises:
+        ManifestInvalid: with every fault found, each with the file or the place in the manifest.
+    """
+    files = _files_of(folder)
+    contract = _read_contract(folder, files)
+    lines = "".join(f"{path}\0{hashlib.sha256(files[path].read_bytes()).hexdigest()}\n" for path in sorted(files))
+    size = sum(file.stat().st_size for file in files.values())
+    return PluginPackage(contract=contract, digest=hashlib.sha256(lines.encode()).hexdigest(), size_bytes=size)
+
+
+class PackageStore:
+    """Immutable packages, one folder per digest.
+
+    Args:
+        root: where the packages lie.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def work(self) -> Path:
+        """Where running instances have their private folders; on the same disk, never mistaken for a package."""
+        return self.root / ".work"
+
+    def add(self, folder: Path) -> PluginPackage:
+        """Copy a package in and return it; a package that is there already stays as it is.
+
+        Raises:
+            ManifestInvalid: the folder is no package, or changed while it was copied.
+        """
+        package = read_package(folder)
+        if self.verify(package.digest):
+            return package
+        self.work.mkdir(parents=True, exist_ok=True)
+        copy = Path(tempfile.mkdtemp(prefix="incoming-", dir=self.work))
+        try:
+            _copy(_files_of(folder), copy)
+            if read_package(copy).digest != package.digest:
+                raise ManifestInvalid(f"The package {folder} changed while it was copied.", hint="Try again.")
+            self._enter(copy, package.digest)
+        finally:
+            shutil.rmtree(copy, ignore_errors=True)
+        return package
+
+    def path(self, digest: str) -> Path:
+        """Return the folder of a package.
+
+        Raises:
+            NotFound: there is no such package.
+        """
+        folder = self.root / digest
+        if not _DIGEST.fullmatch(digest) or not (folder / MANIFEST).is_file():
+            raise NotFound(f"There is no plugin package {digest}.", hint="`plugin list` shows the packages there are.")
+        return folder
+
+    def get(self, digest: str) -> PluginPackage:
+        """Return a package after reading it again from disk.
+
+        Raises:
+            NotFound: there is no such package.
+            ManifestInvalid: its files are damaged.
+        """
+        package = read_package(self.path(digest))
+        if package.digest != digest:
+            raise ManifestInvalid(
+                f"The files of the plugin package {digest} were changed after it was added.",
+                hint="Remove the package and add it again from where it came.",
+            )
+        return package
+
+    def verify(self, digest: str) -> bool:
+        """Say whether the package is there and its files are those it was added with."""
+        try:
+            self.get(digest)
+        except (NotFound, ManifestInvalid, OSError):
+            return False
+        return True
+
+    def digests(self) -> list[str]:
+        """Return the digests of all packages, sorted."""
+        if not self.root.is_dir():
+            return []
+        return sorted(entry.name for entry in self.root.iterdir() if _DIGEST.fullmatch(entry.name))
+
+    def remove(self, digest: str) -> None:
+        """Remove a package; nothing happens when it is not there. The manifest goes first: a rest is no package."""
+        if _DIGEST.fullmatch(digest):
+            (self.root / digest / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(self.root / digest, ignore_errors=True)
+
+    def _enter(self, copy: Path, digest: str) -> None:
+        """Move a finished copy to its place; a damaged package there makes room, a sound one wins."""
+        with contextlib.suppress(OSError):
+            os.replace(copy, self.root / digest)
+            return
+        if not self.verify(digest):
+            self.remove(digest)
+            os.replace(copy, self.root / digest)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file's content so that a reader sees the old or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _copy(files: dict[str, Path], target: Path) -> None:
+    for relative, source in files.items():
+        destination = target / relative
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, destination)
+
+
+def _files_of(folder: Path) -> dict[str, Path]:
+    """Return the files the digest covers, by POSIX path relative to the folder."""
+    if not folder.is_dir():
+        raise ManifestInvalid(f"There is no folder {folder}.", hint="Name the folder of a plugin package.")
+    files: dict[str, Path] = {}
+    faults: list[tuple[str, str]] = []
+    for relative, entry, fault in _walk(folder, ""):
+        if fault:
+            faults.append((relative, fault))
+        elif len(files) >= FILES_LIMIT:
+            faults.append((relative, f"is one file too many, the limit is {FILES_LIMIT}"))
+            break
+        else:
+            files[relative] = entry
+    faults += _clashes(files)
+    if faults:
+        raise invalid(str(folder), faults)
+    return files
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, Path, str]]:
+    """Yield each file with its path and what is wrong with it, links unfollowed."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        relative = f"{prefix}{entry.name}"
+        if entry.name.startswith(".") or entry.name == "__pycache__" or (not prefix and entry.name in LEFT_OUT):
+            continue
+        path = Path(entry.path)
+        if fault := _fault_of(entry, path, relative):
+            yield relative, path, fault
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(path, f"{relative}/")
+        else:
+            yield relative, path, ""
+
+
+def _fault_of(entry: os.DirEntry[str], path: Path, relative: str) -> str:
+    if entry.is_symlink() or not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+        return "is a link or a device; a package has plain files only"
+    if path.resolve() != path.parent.resolve() / path.name:
+        return "leads out of the package"
+    if not _PORTABLE.fullmatch(entry.name) or _RESERVED.fullmatch(entry.name):
+        return "has a name that not every system can hold"
+    if relative.count("/") >= DEPTH_LIMIT:
+        return f"is deeper than {DEPTH_LIMIT} folders"
+    if entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_size > FILE_LIMIT_BYTES:
+        return f"is bigger than {FILE_LIMIT_BYTES} bytes"
+    return ""
+
+
+def _clashes(files: dict[str, Path]) -> list[tuple[str, str]]:
+    seen: dict[str, str] = {}
+    faults = []
+    for relative in files:
+        other = seen.setdefault(relative.lower(), relative)
+        if other != relative:
+            faults.append((relative, f"differs from {other} by capitals only"))
+    return faults
+
+
+def _read_contract(folder: Path, files: dict[str, Path]) -> PluginContract:
+    manifest = _read_json(folder, MANIFEST, files)
+    faults = list(_fill_in_schemas(manifest, folder, files))
+    if faults:
+        raise invalid(str(folder), faults)
+    contract = parse_contract(manifest, str(folder))
+    entry = contract.entry_point
+    if "/" in entry or not entry.endswith(".py") or entry not in files:
+        fault = f"names {entry}, which is not a .py file at the top of the package"
+        raise invalid(str(folder), [("$.entry_point", fault)])
+    return contract
+
+
+def _read_json(folder: Path, relative: str, files: dict[str, Path]) -> JsonValue:
+    if relative not in files:
+        raise invalid(str(folder), [(relative, "is missing")])
+    try:
+        document: JsonValue = orjson.loads(files[relative].read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise invalid(str(folder), [(relative, f"is not JSON: {error}")]) from None
+    return document
+
+
+def _fill_in_schemas(manifest: JsonValue, folder: Path, files: dict[str, Path]) -> Iterator[tuple[str, str]]:
+    """Give every method the schemas of its contract file where the manifest leaves them out; yield what is wrong."""
+    for interface in _objects(manifest, "provided_interfaces"):
+        for method in _objects(interface, "methods"):
+            if "input_schema" in method and "output_schema" in method:
+                continue
+            relative = f"contracts/{tool_name(str(interface.get('name')), str(method.get('name')))}.json"
+            try:
+                stated = _read_json(folder, relative, files)
+            except ManifestInvalid as error:
+                yield relative, error.message.rpartition(": ")[2]
+                continue
+            for side in ("input", "output"):
+                if isinstance(stated, dict) and side in stated:
+                    method.setdefault(f"{side}_schema", stated[side])
+                else:
+                    yield relative, f"has no {side} schema"
+
+
+def _objects(parent: JsonValue, key: str) -> list[dict[str, JsonValue]]:
+    items = parent.get(key) if isinstance(parent, dict) else None
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -1,0 +1,326 @@
+"""Spec 3.1, the plugin's side of the pipe - decides how a plugin's code is fed calls and how its answers leave it.
+
+    python -I -S runtime.py PACKAGE_FOLDER [MEMORY_MB]
+
+Rules:
+- Standard library only and short, so that one person can audit what runs beside foreign code.
+- The wire is MCP 2026-07-28 over stdio: one JSON-RPC message a line. Any MCP client of that generation can talk to it.
+- The channel is moved away before the plugin's code is imported: a stray `print` goes to stderr, `input` reads nothing.
+- Synchronous methods run on the main thread, one at a time, in the order of arrival; asynchronous ones run side by
+  side on one event loop of their own thread. A plugin that mixes both guards what they share.
+- `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
+- An answer is a JSON object without NaN or Infinity, or it is refused here.
+- At the end of input the running calls may finish, then `on_stop` runs, then the process ends; after
+  `LAST_WORDS_SECONDS` it ends whatever still runs, so a plugin never outlives its host.
+
+Not here: the host's side (`channel.py`, `process.py`), the walls around the process (`sandbox.py`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import queue
+import sys
+import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # `typing` costs a fifth of the start-up time
+    from collections.abc import Awaitable, Callable
+    from typing import Any, BinaryIO
+
+PROTOCOL_VERSION = "2026-07-28"
+PROTOCOL_KEY = "io.modelcontextprotocol/protocolVersion"
+LINE_LIMIT = 8 * 1024 * 1024
+MESSAGE_LIMIT = 2_000
+OPEN_FILES = 256
+SHARED_MEMORY_MB = 1_024
+LAST_WORDS_SECONDS = 5.0
+
+UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL_ERROR, UNSUPPORTED_VERSION = -32601, -32602, -32603, -32022
+
+
+class Refused(Exception):
+    """A request that is answered with a JSON-RPC error."""
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+
+
+def contain(memory_mb: int) -> None:
+    """Give up what the process must not have, before any foreign code is imported.
+
+    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, without counting against the
+    plugin the address space that the allocator merely reserves. On Windows the host's job object does this.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    if sys.platform != "linux":
+        return
+    if memory_mb:
+        private, everything = memory_mb << 20, (memory_mb + SHARED_MEMORY_MB) << 20
+        resource.setrlimit(resource.RLIMIT_DATA, (private, private))
+        resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
+    die_with_host()
+
+
+def die_with_host() -> None:
+    """Ask Linux to kill this process when its host dies, for code that never lets the reading thread run."""
+    import ctypes
+    import signal
+
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def take_channel() -> tuple[BinaryIO, BinaryIO]:
+    """Move the pipe to private descriptors; leave nothing to read on 0 and stderr on 1."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, answers
+
+
+def read_json(*parts: str) -> Any:
+    """Read one JSON file."""
+    with open(os.path.join(*parts), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - pathlib doubles the start-up
+        return json.load(file)
+
+
+def describe_tool(folder: str, capability: str, method: dict[str, Any]) -> dict[str, Any]:
+    """Return a method as `tools/list` shows it; schemas come from the manifest, else from `contracts/`."""
+    name = f"{capability}__{method['name']}"
+    schemas = {"input": method.get("input_schema"), "output": method.get("output_schema")}
+    if None in schemas.values():
+        stated = read_json(folder, "contracts", f"{name}.json")
+        schemas = {key: stated[key] if value is None else value for key, value in schemas.items()}
+    effects = method.get("side_effects", "unsafe")
+    return {
+        "name": name,
+        "description": method["description"],
+        "inputSchema": schemas["input"],
+        "outputSchema": schemas["output"],
+        "annotations": {"readOnlyHint": effects == "none", "idempotentHint": effects != "unsafe"},
+    }
+
+
+class Plugin:
+    """The plugin's code, imported, and what of its manifest it really offers."""
+
+    def __init__(self, folder: str) -> None:
+        self.manifest = read_json(folder, "manifest.json")
+        sys.path.insert(0, folder)
+        self.module = importlib.import_module(self.manifest.get("entry_point", "plugin.py").removesuffix(".py"))
+        self.tools: list[dict[str, Any]] = []
+        self.functions: dict[str, Callable[..., Any]] = {}
+        for interface in self.manifest["provided_interfaces"]:
+            provider = self.module.capabilities.get(interface["name"])
+            for method in interface["methods"]:
+                function = getattr(provider, method["name"], None)
+                if callable(function):
+                    tool = describe_tool(folder, interface["name"], method)
+                    self.tools.append(tool)
+                    self.functions[tool["name"]] = function
+
+    def hook(self, name: str) -> Any:
+        """Run a lifecycle hook if the manifest names one; the value may have to be awaited."""
+        function = self.manifest.get("lifecycle_hooks", {}).get(name)
+        return getattr(self.module, function)() if function else None
+
+
+class Server:
+    """Answers requests: one thread reads, the main thread works, coroutines have a loop of their own."""
+
+    def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
+        self.requests = requests
+        self.answers = answers
+        self.writing = threading.Lock()
+        self.inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.waiting: set[Any] = set()
+        self.running: dict[Any, Any] = {}
+        self.loop: Any = None
+
+    def read(self) -> None:
+        """Read until the end of input; then leave the main thread a little time, and end the process."""
+        for line in self.requests:
+            self.accept(json.loads(line))
+        self.inbox.put(None)
+        time.sleep(LAST_WORDS_SECONDS)
+        os._exit(0)
+
+    def accept(self, message: dict[str, Any]) -> None:
+        """Answer what needs no plugin code at once, and queue the rest."""
+        if message["method"] == "notifications/cancelled":
+            self.cancel(message["params"]["requestId"])
+        elif message["method"] == "ping":
+            self.reply(message["id"], {"resultType": "complete"})
+        elif "id" in message:
+            self.waiting.add(message["id"])
+            self.inbox.put(message)
+
+    def cancel(self, identifier: Any) -> None:
+        """Forget a call that waits, or cancel its coroutine; a running synchronous method cannot be stopped."""
+        self.waiting.discard(identifier)
+        if (future := self.running.get(identifier)) is not None:
+            future.cancel()
+
+    def work(self, plugin: Plugin) -> None:
+        """Serve until the end of input."""
+        self.settle(plugin.hook("on_start"))
+        while (message := self.inbox.get()) is not None:
+            if message["id"] in self.waiting:
+                self.waiting.discard(message["id"])
+                self.serve(plugin, message)
+        while self.running:
+            time.sleep(0.01)
+        self.settle(plugin.hook("on_stop"))
+
+    def serve(self, plugin: Plugin, message: dict[str, Any]) -> None:
+        """Answer one request."""
+        params = message.get("params", {})
+        try:
+            check_version(params)
+            if message["method"] == "server/discover":
+                self.reply(message["id"], discovery(plugin.manifest))
+            elif message["method"] == "tools/list":
+                self.reply(message["id"], listing(plugin.tools))
+            elif message["method"] == "tools/call":
+                self.call(plugin, message["id"], params)
+            else:
+                raise Refused(UNKNOWN_METHOD, "Method not found", message["method"])
+        except Refused as refusal:
+            self.send({"jsonrpc": "2.0", "id": message["id"], "error": refusal.error})
+
+    def call(self, plugin: Plugin, identifier: Any, params: dict[str, Any]) -> None:
+        """Call the plugin; a coroutine is handed to the loop and answered from there."""
+        function = plugin.functions.get(params.get("name", ""))
+        if function is None:
+            raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
+        try:
+            value = function(**params.get("arguments", {}))
+        except Exception as error:
+            self.reply_failure(identifier, error)
+            return
+        if hasattr(value, "__await__"):
+            self.await_and_reply(identifier, value)
+        else:
+            self.reply_result(identifier, value)
+
+    def await_and_reply(self, identifier: Any, value: Awaitable[Any]) -> None:
+        """Let a coroutine run beside the others; its answer is sent when it has one."""
+
+        async def finish() -> None:
+            try:
+                result = await value
+            except Exception as error:
+                self.reply_failure(identifier, error)
+            else:
+                self.reply_result(identifier, result)
+
+        future = self.schedule(finish())
+        self.running[identifier] = future
+        future.add_done_callback(lambda _: self.running.pop(identifier, None))
+
+    def schedule(self, coroutine: Any) -> Any:
+        """Hand a coroutine to the loop, which is made at first need: `asyncio` is slow to import."""
+        import asyncio
+
+        if self.loop is None:
+            self.loop = asyncio.new_event_loop()
+            threading.Thread(target=self.loop.run_forever, name="coroutines", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+
+    def settle(self, value: Any) -> None:
+        """Wait for a hook that is a coroutine."""
+        if hasattr(value, "__await__"):
+            self.schedule(value).result()
+
+    def reply(self, identifier: Any, result: dict[str, Any]) -> None:
+        """Send a result."""
+        self.send({"jsonrpc": "2.0", "id": identifier, "result": result})
+
+    def reply_result(self, identifier: Any, value: Any) -> None:
+        """Send what a method returned, as structured content and as text, or say why it cannot be sent."""
+        try:
+            if not isinstance(value, dict):
+                raise TypeError(f"the method returned {type(value).__name__}, not a JSON object")
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            head = f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{"resultType":"complete","isError":false,'
+            body = f'"content":[{{"type":"text","text":{json.dumps(text, ensure_ascii=False)}}}],"structuredContent":{text}}}}}'
+            self.write((head + body).encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            error_object = {"code": INTERNAL_ERROR, "message": shorten(error)}
+            self.send({"jsonrpc": "2.0", "id": identifier, "error": error_object})
+
+    def reply_failure(self, identifier: Any, error: Exception) -> None:
+        """Send a method's own failure as MCP does, and leave the traceback on stderr."""
+        import traceback
+
+        traceback.print_exception(error)
+        content = [{"type": "text", "text": shorten(error)}]
+        self.reply(identifier, {"resultType": "complete", "isError": True, "content": content})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message of our own making."""
+        self.write(json.dumps(message).encode())
+
+    def write(self, line: bytes) -> None:
+        """Write one line; two threads never mix theirs."""
+        if len(line) > LINE_LIMIT:
+            raise ValueError(f"the answer is {len(line)} bytes long, the limit is {LINE_LIMIT}")
+        with self.writing:
+            self.answers.write(line + b"\n")
+            self.answers.flush()
+
+
+def check_version(params: dict[str, Any]) -> None:
+    """Refuse a request that names a protocol generation we do not speak."""
+    wanted = params.get("_meta", {}).get(PROTOCOL_KEY, PROTOCOL_VERSION)
+    if wanted != PROTOCOL_VERSION:
+        data = {"supported": [PROTOCOL_VERSION], "requested": wanted}
+        raise Refused(UNSUPPORTED_VERSION, "Unsupported protocol version", data)
+
+
+def discovery(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to `server/discover`."""
+    server = {"io.modelcontextprotocol/serverInfo": {"name": manifest["name"], "version": manifest["version"]}}
+    return listed({"supportedVersions": [PROTOCOL_VERSION], "capabilities": {"tools": {}}, "_meta": server})
+
+
+def listing(tools: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answer to `tools/list`."""
+    return listed({"tools": tools})
+
+
+def listed(answer: dict[str, Any]) -> dict[str, Any]:
+    """Add what every cacheable MCP result carries."""
+    return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **answer}
+
+
+def shorten(error: BaseException) -> str:
+    """Return an error's message, or its type when it has none, fit to be sent."""
+    text = str(error) or type(error).__name__
+    return text[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
+
+
+def main(arguments: list[str]) -> None:
+    """Serve the plugin of a package folder until the end of input."""
+    folder = os.path.abspath(arguments[0])  # noqa: PTH100 - pathlib doubles the start-up
+    contain(int(arguments[1]) if len(arguments) > 1 else 0)
+    server = Server(*take_channel())
+    threading.Thread(target=server.read, name="reader", daemon=True).start()
+    server.work(Plugin(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
