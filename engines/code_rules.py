@@ -14,6 +14,8 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
+from engines.syntax import aliases_of, dotted, parse, top_of
+
 NETWORK_MODULES: Final = frozenset(
     {"asyncore", "ftplib", "http", "imaplib", "nntplib", "poplib", "smtplib", "socket", "socketserver", "ssl"}
     | {"telnetlib", "urllib", "webbrowser", "xmlrpc"}
@@ -63,16 +65,6 @@ class Use(NamedTuple):
     line: int
 
 
-def parse(path: str, text: str) -> ast.Module | str:
-    """Return the syntax tree of a file, or why there is none."""
-    try:
-        return ast.parse(text, filename=path)
-    except SyntaxError as error:
-        return f"line {error.lineno or 0}: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"{type(error).__name__}: {error}"
-
-
 def imported(path: str, text: str) -> Iterator[Use]:
     """Yield every module a file imports, relative imports left out."""
     tree = parse(path, text)
@@ -81,9 +73,9 @@ def imported(path: str, text: str) -> Iterator[Use]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Use(_top(alias.name), f"import of {alias.name}", path, node.lineno)
+                yield Use(top_of(alias.name), f"import of {alias.name}", path, node.lineno)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            yield Use(_top(node.module), f"import of {node.module}", path, node.lineno)
+            yield Use(top_of(node.module), f"import of {node.module}", path, node.lineno)
 
 
 def uses(path: str, text: str) -> Iterator[Use]:
@@ -92,14 +84,14 @@ def uses(path: str, text: str) -> Iterator[Use]:
     if isinstance(tree, str):
         return
     modules = [use._replace(rule=_MODULES[use.rule]) for use in imported(path, text) if use.rule in _MODULES]
-    aliases = _aliases(tree)
+    aliases = aliases_of(tree)
     found = [use for node in ast.walk(tree) for use in _of_node(node, aliases, path)]
     yield from sorted({*modules, *found}, key=lambda use: (use.line, use.rule, use.what))
 
 
 def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
     if isinstance(node, ast.Name | ast.Attribute):
-        name = _dotted(node, aliases)
+        name = dotted(node, aliases)
         if name in _NAMES:
             yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -110,7 +102,7 @@ def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[U
 
 
 def _of_call(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
-    name = _dotted(node.func, aliases)
+    name = dotted(node.func, aliases)
     is_method = isinstance(node.func, ast.Attribute)
     if (name in _OPENERS or name.endswith(".open")) and _writes(node, is_method=is_method and name not in _OPENERS):
         yield Use("file_write", "opening a file to write", path, node.lineno)
@@ -129,28 +121,3 @@ def _writes(call: ast.Call, *, is_method: bool) -> bool:
     if isinstance(mode, ast.Constant) and isinstance(mode.value, str):
         return bool(set(mode.value) & set("wax+"))
     return True
-
-
-def _aliases(tree: ast.Module) -> dict[str, str]:
-    """Return what each imported name of a file stands for."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found.update({alias.asname or _top(alias.name): alias.name if alias.asname else _top(alias.name)
-                          for alias in node.names})  # fmt: skip
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
-    return found
-
-
-def _dotted(node: ast.expr, aliases: Mapping[str, str]) -> str:
-    """Return the full name that an expression such as `a.b.c` stands for, empty parts for what is no name."""
-    if isinstance(node, ast.Name):
-        return aliases.get(node.id, node.id)
-    if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value, aliases)}.{node.attr}"
-    return ""
-
-
-def _top(module: str) -> str:
-    return module.partition(".")[0]

@@ -135,7 +135,7 @@ class _Search:
         ]
         if held is not None:
             status = ResolutionStatus.CONFLICT
-            reason = f"but {held.name}@{held.version} is the version that everything else leads to"
+            reason = f"but {held.name}@{held.version} was chosen for the needs before it"
         elif offers:
             status = ResolutionStatus.CONFLICT
             reason = "but there is only " + ", ".join(f"{each.name}@{each.version}" for each in offers)

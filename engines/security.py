@@ -22,7 +22,8 @@ from typing import Final
 
 from domain.contracts import PluginPackage
 from domain.security import CheckName, SecurityCheck, SecurityFinding, SecurityPolicy, SecurityVerification
-from engines.code_rules import NETWORK_MODULES, Use, imported, parse, uses
+from engines.code_rules import NETWORK_MODULES, Use, imported, uses
+from engines.syntax import parse
 
 ERROR: Final = "error"
 WARNING: Final = "warning"
