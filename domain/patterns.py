@@ -63,6 +63,20 @@ class PatternScores(Model):
     risk: Share
 
 
+class SourceFile(Model):
+    """A file to be scanned."""
+
+    path: str
+    text: str
+
+
+class SkippedFile(Model):
+    """A file that could not be scanned, and why."""
+
+    file: str
+    reason: str
+
+
 class ArchitecturalPattern(Model):
     """Something seen in code, behaviour or usage that could be better."""
 
@@ -77,3 +91,17 @@ class ArchitecturalPattern(Model):
     scores: PatternScores
     opportunity_score: Share
     evidence: JsonObject = Field(default_factory=dict)
+
+
+class ScanResult(Model):
+    """What a scan of source files found and covered.
+
+    Attributes:
+        files, lines: how much was read and parsed.
+        skipped: files that were not, so that nothing found in them means nothing.
+    """
+
+    patterns: tuple[ArchitecturalPattern, ...]
+    files: int = Field(ge=0)
+    lines: int = Field(ge=0)
+    skipped: tuple[SkippedFile, ...] = ()

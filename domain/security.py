@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from domain.base import Model
 
 
@@ -40,6 +42,26 @@ class SecurityCheck(Model):
     name: CheckName
     passed: bool
     findings: tuple[SecurityFinding, ...] = ()
+
+
+class SecurityPolicy(Model):
+    """What the house allows, and what it knows of a package's origin.
+
+    Attributes:
+        listed: digest of each package, by `name@version`, as the registry's index states it.
+        signed: digests whose signature was verified against a trusted key.
+        allow_unsigned: whether a package without a verified signature may pass.
+        permissions: names a plugin may ask for.
+        network_hosts: patterns such as `api.example.org` or `*.example.org` of the hosts it may ask for.
+        subprocess: whether a plugin may ask to start child processes.
+    """
+
+    listed: dict[str, str] = Field(default_factory=dict)
+    signed: tuple[str, ...] = ()
+    allow_unsigned: bool = False
+    permissions: tuple[str, ...] = ()
+    network_hosts: tuple[str, ...] = ()
+    subprocess: bool = False
 
 
 class SecurityVerification(Model):

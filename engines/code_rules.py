@@ -1,0 +1,123 @@
+"""Spec 11.1, static analysis - decides which dangerous things a Python file does, as its syntax tree shows them.
+
+Rules:
+- Modules are followed through `import x as y` and `from x import y as z` of the same file.
+- One table row for each module or name; the rule's name says what a manifest would have to declare.
+- It sees what is written: names built at run time are caught by refusing what builds them (`eval`, `__import__`, ...).
+
+Not here: which of it is allowed (`engines/security.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+from engines.syntax import aliases_of, dotted, parse, top_of
+
+NETWORK_MODULES: Final = frozenset(
+    {"asyncore", "ftplib", "http", "imaplib", "nntplib", "poplib", "smtplib", "socket", "socketserver", "ssl"}
+    | {"telnetlib", "urllib", "webbrowser", "xmlrpc"}
+)
+
+_MODULES: Final[Mapping[str, str]] = {
+    "subprocess": "subprocess",
+    "multiprocessing": "subprocess",
+    "pty": "subprocess",
+    "socket": "socket",
+    "ctypes": "native_code",
+    "cffi": "native_code",
+    "importlib": "dynamic_code",
+    "runpy": "dynamic_code",
+    "pickle": "dynamic_code",
+    "marshal": "dynamic_code",
+    "shelve": "dynamic_code",
+    "builtins": "dynamic_code",
+    "shutil": "file_write",
+    "tempfile": "file_write",
+    "sqlite3": "file_write",
+}
+
+_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("eval", "exec", "compile", "__import__", "__builtins__"), "dynamic_code"),
+    **dict.fromkeys(("os.environ", "os.environb", "os.getenv", "os.putenv"), "environment"),
+    **dict.fromkeys(("os.system", "os.popen", "os.fork", "os.startfile", "os.posix_spawn"), "subprocess"),
+    **dict.fromkeys(("os.execv", "os.execve", "os.execvp", "os.spawnv", "os.spawnl", "os.kill"), "subprocess"),
+    **dict.fromkeys(("os.remove", "os.unlink", "os.rename", "os.replace", "os.mkdir", "os.makedirs"), "file_write"),
+    **dict.fromkeys(("os.rmdir", "os.removedirs", "os.truncate", "os.write", "os.chmod", "os.link"), "file_write"),
+    **dict.fromkeys(("asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"), "subprocess"),
+    **dict.fromkeys(("asyncio.open_connection", "asyncio.start_server"), "socket"),
+}
+_WRITING_METHODS: Final = frozenset({"write_text", "write_bytes", "unlink", "rmdir", "touch", "symlink_to", "mkdir"})
+_OPENERS: Final = frozenset({"open", "io.open", "os.open", "os.fdopen", "codecs.open"})
+
+
+class Use(NamedTuple):
+    """One dangerous or imported thing, and where it stands.
+
+    For an import, `rule` is the top-level module.
+    """
+
+    rule: str
+    what: str
+    file: str
+    line: int
+
+
+def imported(path: str, text: str) -> Iterator[Use]:
+    """Yield every module a file imports, relative imports left out."""
+    tree = parse(path, text)
+    if isinstance(tree, str):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Use(top_of(alias.name), f"import of {alias.name}", path, node.lineno)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield Use(top_of(node.module), f"import of {node.module}", path, node.lineno)
+
+
+def uses(path: str, text: str) -> Iterator[Use]:
+    """Yield every dangerous thing a file does, by line."""
+    tree = parse(path, text)
+    if isinstance(tree, str):
+        return
+    modules = [use._replace(rule=_MODULES[use.rule]) for use in imported(path, text) if use.rule in _MODULES]
+    aliases = aliases_of(tree)
+    found = [use for node in ast.walk(tree) for use in _of_node(node, aliases, path)]
+    yield from sorted({*modules, *found}, key=lambda use: (use.line, use.rule, use.what))
+
+
+def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
+    if isinstance(node, ast.Name | ast.Attribute):
+        name = dotted(node, aliases)
+        if name in _NAMES:
+            yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
+    elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (Use(_NAMES[name], f"use of {name}", path, node.lineno) for name in names if name in _NAMES)
+    elif isinstance(node, ast.Call):
+        yield from _of_call(node, aliases, path)
+
+
+def _of_call(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
+    name = dotted(node.func, aliases)
+    is_method = isinstance(node.func, ast.Attribute)
+    if (name in _OPENERS or name.endswith(".open")) and _writes(node, is_method=is_method and name not in _OPENERS):
+        yield Use("file_write", "opening a file to write", path, node.lineno)
+    elif isinstance(node.func, ast.Attribute) and node.func.attr in _WRITING_METHODS:
+        yield Use("file_write", f"call of .{node.func.attr}()", path, node.lineno)
+
+
+def _writes(call: ast.Call, *, is_method: bool) -> bool:
+    """Say whether an open() may write: its mode is not given as a constant that only reads."""
+    position = 0 if is_method else 1
+    mode = next((keyword.value for keyword in call.keywords if keyword.arg in {"mode", "flags"}), None)
+    if mode is None and len(call.args) > position:
+        mode = call.args[position]
+    if mode is None:
+        return any(keyword.arg is None for keyword in call.keywords)
+    if isinstance(mode, ast.Constant) and isinstance(mode.value, str):
+        return bool(set(mode.value) & set("wax+"))
+    return True
