@@ -83,7 +83,7 @@ class Audit:
     def verify(self) -> AuditVerification:
         """Walk along the whole chain and say where it is broken first, if it is.
 
-        It finds entries that were changed, removed, put in or put elsewhere, and an end that was cut off. It cannot find
+        It finds entries that were changed, removed, put in or moved, and an end that was cut off. It cannot find
         that somebody with full access made the chain anew from some entry on, head included.
 
         Cost: one pass; memory for 1,000 entries.
