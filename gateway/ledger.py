@@ -225,11 +225,20 @@ class StoreSink:
 
 
 def _try(append: Callable[[Sequence[E]], None], entries: Sequence[E], left: list[Entry]) -> None:
-    """Append, or add everything to what is left when the store does not take it."""
+    """Append, or add everything to what is left when the store does not answer.
+
+    A store that answers and refuses, refuses one entry; it goes to the log, so that it does not hold up the others.
+    """
     if not entries:
         return
     try:
         append(entries)
-    except Exception as error:
+    except StoreUnusable as error:
         _LOG.warning("The store did not take %d entries of the ledger: %s", len(entries), error)
         left.extend(entries)
+    except Exception as error:
+        if len(entries) == 1:
+            _LOG.error("The store refuses an entry of the ledger (%s): %s", error, entries[0].model_dump_json())
+            return
+        for entry in entries:
+            _try(append, [entry], left)

@@ -144,33 +144,51 @@ class Swaps:
 
     async def _set_route(self, route: Route) -> RoutingTable:
         async with self._lock:
-            table = self.current.now.table
+            known = self.current.now.table.versions
             for version in route.versions:
-                await self._loaded(version, known=version.digest in table.versions)
+                await self._loaded(version, known=version.digest in known)
             self._check(route)
-            if table.routes.get(route.capability) == route:
-                return table
-            return await self._put_in_force(table.with_route(route), route.capability)
+            return await self._apply(lambda table: _with(table, route))
 
     async def _remove_route(self, capability: str) -> RoutingTable:
         async with self._lock:
-            table = self.current.now.table
-            if capability not in table.routes:
-                return table
-            return await self._put_in_force(table.without(capability), capability)
+            return await self._apply(lambda table: _without(table, capability))
 
-    async def _put_in_force(self, table: RoutingTable, capability: str) -> RoutingTable:
-        before = self.current.now.table.routes.get(capability)
+    async def _apply(self, change: Callable[[RoutingTable], RoutingTable]) -> RoutingTable:
+        """Put a changed table in force, based on the store's if that has moved on without us."""
+        table = change(self.current.now.table)
+        if table == self.current.now.table:
+            return table
+        try:
+            await asyncio.to_thread(self.memory.save_table, table, self.clock())
+        except IllegalTransition:
+            await self._follow(await asyncio.to_thread(self.memory.load_table))
+            table = change(self.current.now.table)
+            if table != self.current.now.table:
+                await asyncio.to_thread(self.memory.save_table, table, self.clock())
+        await self._switch(table)
+        return table
+
+    async def _follow(self, stored: RoutingTable) -> None:
+        """Put the store's table in force: a restored snapshot wrote it past us."""
+        _LOG.warning(
+            "The store's routing table is %d, ours %d; the store's is taken.", stored.generation, self._generation
+        )
+        await asyncio.gather(*(self._try_to_load(version) for version in stored.versions.values()))
+        await self._switch(stored)
+
+    async def _switch(self, table: RoutingTable) -> None:
+        """Put a table in force, and hold what it does not need any more."""
+        before = self.current.now.table
         snapshot = await asyncio.to_thread(Snapshot.of, table, self._contract_of)
-        await asyncio.to_thread(self.memory.save_table, table, self.clock())
         others = self.current.switch(snapshot)
         self.metrics.swaps += 1
-        for version in before.versions if before else ():
-            if version.digest not in table.versions:
-                self._hold(capability, version)
+        for route in before.routes.values():
+            for version in route.versions:
+                if version.digest not in table.versions:
+                    self._hold(route.capability, version)
         if others:
             self._run(self.changed())
-        return table
 
     async def _loaded(self, version: PluginVersion, *, known: bool) -> None:
         """Load a version; one that the table already lives with may be in trouble."""
@@ -250,6 +268,14 @@ class Swaps:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _with(table: RoutingTable, route: Route) -> RoutingTable:
+    return table if table.routes.get(route.capability) == route else table.with_route(route)
+
+
+def _without(table: RoutingTable, capability: str) -> RoutingTable:
+    return table.without(capability) if capability in table.routes else table
 
 
 def _needs(route: Route, digest: str) -> bool:

@@ -1,0 +1,194 @@
+"""Plugin packages, homes and running gateways for the gateway's tests: real processes, real stores, real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import Any
+
+import httpx
+
+from config.home import Home
+from config.settings import GatewaySettings, Settings
+from domain.routing import PluginVersion, Route
+from domain.versions import SemanticVersion
+from gateway.admin_client import AdminClient, GatewayAddress
+from gateway.main import run_gateway
+from gateway.service import Outside
+from plugins.core.packages import PackageStore
+
+SCHEMA_IN = {
+    "type": "object",
+    "properties": {"text": {"type": "string"}},
+    "required": ["text"],
+    "additionalProperties": False,
+}
+SCHEMA_OUT = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}, "by": {"type": "string"}},
+    "required": ["answer", "by"],
+}
+GOOD = 'return {"answer": text.upper(), "by": VERSION}'
+SLOW = "import time; time.sleep(float(text)); " + GOOD
+BROKEN = 'raise ValueError("cannot do it: " + text)'
+DEADLY = "import os; os._exit(3)"
+
+
+def write_plugin(folder: Path, version: str, *, body: str = GOOD, capability: str = "text", **method: Any) -> Path:
+    """Write a plugin with one method `shout` whose body is given; `method` overrides the method's manifest fields."""
+    name = f"{capability}_plugin"
+    shout = {
+        "name": "shout",
+        "description": "Say a text in capital letters.",
+        "side_effects": "none",
+        "input_schema": SCHEMA_IN,
+        "output_schema": SCHEMA_OUT,
+        "timeout_seconds": 5,
+        **method,
+    }
+    manifest = {
+        "name": name,
+        "version": version,
+        "description": "Shouts.",
+        "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
+    }
+    source = (
+        f"VERSION = {version!r}\n\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
+        f"capabilities = {{{capability!r}: Tools()}}\n"
+    )
+    target = folder / f"{name}-{version}"
+    target.mkdir(parents=True)
+    (target / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    (target / "plugin.py").write_text(source, encoding="utf-8")
+    return target
+
+
+@dataclass
+class House:
+    """A home with packages in it, and the gateway that serves it."""
+
+    home: Home
+    settings: Settings
+
+    def install(self, version: str, **options: Any) -> PluginVersion:
+        """Put a plugin of `write_plugin` into the home's packages."""
+        folder = write_plugin(self.home.root / "sources", version, **options)
+        package = PackageStore(self.home.packages).add(folder)
+        return PluginVersion(plugin=package.contract.name, version=SemanticVersion(version), digest=package.digest)
+
+    @asynccontextmanager
+    async def running(
+        self, *, sockets: Sequence[socket] = (), outside: Outside | None = None
+    ) -> AsyncIterator[Running]:
+        """Serve the home while the block runs."""
+        stop, ready = asyncio.Event(), asyncio.get_running_loop().create_future()
+        outside = outside or Outside()
+        outside = Outside(outside.listener, outside.metrics, ready.set_result, outside.open_store)
+        task = asyncio.create_task(run_gateway(self.home, self.settings, sockets=sockets, outside=outside, stop=stop))
+        await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+        try:
+            async with AdminClient.of(self.home) as admin:
+                yield Running(self.home, ready.result(), admin)
+        finally:
+            stop.set()
+            await task
+
+
+@dataclass(frozen=True)
+class Running:
+    """A gateway that serves."""
+
+    home: Home
+    address: GatewayAddress
+    admin: AdminClient
+
+    @property
+    def door(self) -> str:
+        """URL of the MCP endpoint."""
+        return self.address.door
+
+    @property
+    def base(self) -> str:
+        """URL of the door without a path."""
+        return self.door.removesuffix("/mcp")
+
+
+def house(root: Path, **gateway: Any) -> House:
+    """Return a new home with settings for tests: quick flushes, short drains."""
+    quick: dict[str, Any] = {"ledger_flush_seconds": 0.05, "drain_seconds": 5, "calls_per_minute_per_caller": 1_000_000}
+    return House(Home(root / "home").create(), Settings(gateway=GatewaySettings(**{**quick, **gateway})))
+
+
+def route(control: PluginVersion | None = None, candidate: PluginVersion | None = None, **fields: Any) -> Route:
+    """Return a route of the capability `text`."""
+    return Route(**{"capability": "text", "control": control, "candidate": candidate, **fields})
+
+
+class Agent:
+    """A thin client of the stateless protocol, cheap enough to make load; its connections are kept.
+
+    Args:
+        url: of the MCP endpoint.
+        headers: sent with every request, the agent's identity for example.
+    """
+
+    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._url = url
+        self._client = httpx.AsyncClient(headers=dict(headers or {}), timeout=30, trust_env=False)
+
+    async def __aenter__(self) -> Agent:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def post(self, method: str, params: Mapping[str, Any], name: str = "") -> httpx.Response:
+        """Post one request and return the HTTP answer."""
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": method,
+            **({"Mcp-Name": name} if name else {}),
+        }
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            **params.get("_meta", {}),
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+        return await self._client.post(self._url, headers=headers, json=body)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], **meta: Any) -> dict[str, Any]:
+        """Call a tool and return its result as it came."""
+        response = await self.post("tools/call", {"name": name, "arguments": arguments, "_meta": meta}, name)
+        assert response.status_code == 200, response.text
+        result: dict[str, Any] = response.json()["result"]
+        return result
+
+    async def shout(self, text: str = "hello") -> str:
+        """Call `text__shout` and return which version answered, or the kind of the error."""
+        result = await self.call("text__shout", {"text": text})
+        return str(result["_meta"]["error"] if result.get("isError") else result["structuredContent"]["by"])
+
+    async def tools(self) -> list[str]:
+        """Return the names of the tools it sees."""
+        response = await self.post("tools/list", {})
+        return [tool["name"] for tool in response.json()["result"]["tools"]]
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
+    """Wait until something is so; fail when it does not become so."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        answer = condition()
+        if answer if isinstance(answer, bool) else await answer:
+            return
+        assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
+        await asyncio.sleep(0.02)

@@ -1,0 +1,146 @@
+"""The ledger's way from memory to the store, with the journal between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySample, RequestKind
+from domain.errors import StoreUnusable
+from gateway.journal import Entry, Journal
+from gateway.ledger import Ledger, StoreSink
+from store.database import open_store
+from tests.gateway.factories import until
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Sink:
+    """A store that can be switched off."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.taken: list[Entry] = []
+
+    def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        if not self.open:
+            return entries
+        self.taken.extend(entries)
+        return ()
+
+
+def call(number: int) -> CallRecord:
+    return CallRecord(
+        call_id=f"call-{number}", capability="text", method="shout", caller="c", started_at=NOW, duration_ms=1
+    )
+
+
+def ids(entries: Sequence[Entry]) -> list[str]:
+    return [entry.call_id for entry in entries if isinstance(entry, CallRecord)]
+
+
+def ledger(sink: Sink, path: Path, **options: int) -> Ledger:
+    made = Ledger(sink, Journal(path / "ledger.jsonl"), flush_seconds=0.02, **options)
+    made.start()
+    return made
+
+
+async def test_a_flush_returns_when_everything_before_it_is_stored(tmp_path: Path) -> None:
+    sink = Sink()
+    book = ledger(sink, tmp_path, batch=10)
+    for number in range(95):
+        book.add(call(number))
+    await book.flush()
+    assert ids(sink.taken) == [f"call-{number}" for number in range(95)]
+    await book.close()
+
+
+async def test_entries_wait_in_the_journal_and_come_out_in_order(tmp_path: Path) -> None:
+    sink = Sink()
+    book = ledger(sink, tmp_path, batch=10)
+    sink.open = False
+    for number in range(25):
+        book.add(call(number))
+    with pytest.raises(StoreUnusable, match="25 entries wait"):
+        await book.flush()
+    assert (book.state.journalled, book.state.store_answers) == (25, False)
+    sink.open = True
+    for number in range(25, 30):
+        book.add(call(number))
+    await book.flush()
+    assert ids(sink.taken) == [f"call-{number}" for number in range(30)]
+    assert (book.state.journalled, book.state.lost, book.state.store_answers) == (0, 0, True)
+    await book.close()
+
+
+async def test_what_the_store_did_not_take_survives_a_restart(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.open = False
+    book = ledger(sink, tmp_path)
+    book.add(call(1))
+    await book.close()
+    assert sink.taken == []
+    sink.open = True
+    book = ledger(sink, tmp_path)
+    await book.flush()
+    assert ids(sink.taken) == ["call-1"]
+    await book.close()
+
+
+async def test_a_full_queue_gives_up_the_oldest_and_counts_it(tmp_path: Path) -> None:
+    sink = Sink()
+    sink.open = False
+    book = Ledger(sink, Journal(tmp_path / "no-such-folder" / "ledger.jsonl"), flush_seconds=60, limit=5)
+    for number in range(8):
+        book.add(call(number))
+    assert (book.state.queued, book.state.lost) == (5, 3)
+    book.start()
+    with pytest.raises(StoreUnusable):
+        await book.flush()
+    assert (book.state.queued, book.state.lost) == (5, 3)
+    sink.open = True
+    await book.flush()
+    assert ids(sink.taken) == [f"call-{number}" for number in range(3, 8)]
+    await book.close()
+
+
+async def test_it_writes_by_itself(tmp_path: Path) -> None:
+    sink = Sink()
+    book = ledger(sink, tmp_path)
+    book.add(call(1))
+    await until(lambda: bool(sink.taken))
+    await book.close()
+
+
+def test_the_journal_keeps_kinds_apart_and_leaves_out_a_line_cut_short(tmp_path: Path) -> None:
+    entries: list[Entry] = [
+        call(1),
+        CapabilityRequest(id="r", kind=RequestKind.ASKED, text="pdf", caller="c", requested_at=NOW),
+        OutcomeReport(id="o", success=True, caller="c", reported_at=NOW),
+        ReplaySample(capability="text", method="shout", arguments={"text": "x"}, recorded_at=NOW),
+    ]
+    path = tmp_path / "ledger.jsonl"
+    Journal(path).append(entries)
+    with path.open("ab") as file:
+        file.write(b'{"entry": {"call_id": "cut')
+    journal = Journal(path)
+    assert (journal.length, journal.read()) == (4, entries)
+
+
+def test_an_entry_that_the_store_refuses_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{(tmp_path / 'loop.db').as_posix()}")
+
+    def append(records: Sequence[CallRecord]) -> None:
+        if any(record.call_id == "call-3" for record in records):
+            raise ValueError("not this one")
+        store.calls.append(records)
+
+    sink = StoreSink(
+        calls=append, requests=store.requests.append, outcomes=store.outcomes.append, samples=lambda _: None
+    )
+    assert sink.write([call(number) for number in range(6)]) == []
+    assert store.calls.totals().total == 5
+    store.close()

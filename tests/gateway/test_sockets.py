@@ -1,0 +1,55 @@
+"""Listening sockets that outlive the process behind them."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from domain.errors import InvalidInput
+from gateway.sockets import bind, hand_over, take_over, url_of
+
+CHILD = """
+import socket, sys
+sys.path.insert(0, {root!r})
+from gateway.sockets import take_over
+first, second = take_over()
+first.setblocking(True)
+connection, _ = first.accept()
+connection.sendall(b"port %d" % second.getsockname()[1])
+connection.close()
+"""
+
+
+def test_an_occupied_port_is_named() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InvalidInput, match=f"Port {port} on 127.0.0.1") as caught:
+            bind("127.0.0.1", port)
+        assert "another port" in caught.value.hint
+
+
+def test_a_foreign_address_is_refused_with_what_to_do() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        bind("203.0.113.1", 0)
+    assert "gateway.host" in caught.value.hint
+
+
+def test_a_socket_tells_how_it_is_reached() -> None:
+    with bind("0.0.0.0", 0) as listening:
+        assert url_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_child_serves_what_its_parent_listens_on(pytestconfig: pytest.Config) -> None:
+    with bind("127.0.0.1", 0) as first, bind("127.0.0.1", 0) as second:
+        # The connection is made before the child exists: it waits instead of being refused.
+        with socket.create_connection(first.getsockname(), timeout=10) as connection:
+            program = CHILD.format(root=str(pytestconfig.rootpath))
+            child = hand_over([sys.executable, "-c", program], [first, second])
+            assert connection.recv(100) == b"port %d" % second.getsockname()[1]
+            assert child.wait(10) == 0
+
+
+def test_a_process_that_was_given_nothing_takes_nothing_over() -> None:
+    assert take_over() == []
