@@ -45,9 +45,7 @@ class CompensationActivities:
         arguments = message.arguments
         if message.kind is CompensationKind.RESTORE_ROUTE:
             arguments = {**arguments, "route": self._route_now(str(arguments["capability"]))}
-        return self._store.compensations.register(
-            message.upgrade_id, message.step, message.kind, arguments, message.at
-        )
+        return self._store.compensations.register(message.upgrade_id, message.step, message.kind, arguments, message.at)
 
     @activity.defn
     async def run_compensation(self, message: m.CompensationRun) -> ActionResult:

@@ -73,11 +73,9 @@ class JanitorActivities:
 
     def _prune_snapshots(self, now: datetime, open_ids: set[str]) -> int:
         oldest = now - timedelta(days=self._context.settings.rollback.snapshot_retention_days)
-        newest, *older = self._store.snapshots.list(limit=10_000) or [None]
-        stale = [snapshot for snapshot in older if snapshot and snapshot.taken_at < oldest]
-        stale = [snapshot for snapshot in stale if snapshot.upgrade_id not in open_ids]
-        kept = {part.digest for snapshot in (newest, *older) if snapshot and snapshot not in stale
-                for part in snapshot.parts}
+        snapshots = self._store.snapshots.list(limit=10_000)
+        stale = [one for one in snapshots[1:] if one.taken_at < oldest and one.upgrade_id not in open_ids]
+        kept = {part.digest for one in snapshots if one not in stale for part in one.parts}
         for snapshot in stale:
             self._store.snapshots.delete(snapshot.id)
             for digest in {part.digest for part in snapshot.parts} - kept:

@@ -35,7 +35,9 @@ class PluginActivities:
         async with beating(), self._context.gateway() as gateway:
             report = await gateway.load(version)
         await asyncio.to_thread(self._remember, message, version)
-        return m.StepReport(passed=True, summary=f"{version.id} runs behind the door, without traffic ({report.note}).")
+        return m.StepReport(
+            passed=True, summary=f"{version.id} started in {report.seconds:.1f} s and serves nobody yet."
+        )
 
     @activity.defn
     async def validate_upgrade(self, message: m.StepInput) -> m.StepReport:

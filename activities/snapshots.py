@@ -93,7 +93,7 @@ async def restore(context: Context, snapshot_id: str) -> None:
 
 def _contents(context: Context, capability: str) -> dict[Component, bytes]:
     route = context.store.routes.load().routes.get(capability)
-    code = {"capability": capability, "route": route.model_dump(mode="json") if route else None}
+    code: JsonObject = {"capability": capability, "route": route.model_dump(mode="json") if route else None}
     files = {path.name: path.read_text(encoding="utf-8") for path in sorted(context.home.config.glob("*.yaml"))}
     packages = [package.model_dump(mode="json") for package in context.store.packages.list()]
     documents: dict[Component, JsonObject] = {

@@ -185,6 +185,19 @@ class AgentSettings(Section):
     strategic_keywords: tuple[str, ...] = ()
 
 
+class SecuritySettings(Section):
+    """What a plugin may ask for.
+
+    Attributes:
+        allow_unsigned: whether packages of a plain directory registry, which nobody signed, may be installed.
+    """
+
+    allow_unsigned: bool = True
+    permissions: tuple[str, ...] = ()
+    network_hosts: tuple[str, ...] = ()
+    subprocess: bool = False
+
+
 class NotificationSettings(Section):
     """Who is told."""
 
@@ -219,6 +232,7 @@ class Settings(BaseSettings):
     temporal: TemporalSettings = TemporalSettings()
     agent: AgentSettings = AgentSettings()
     roles: dict[str, Role] = Field(default_factory=lambda: {"owner": Role.ADMINISTRATOR})
+    security: SecuritySettings = SecuritySettings()
     notifications: NotificationSettings = NotificationSettings()
     store: StoreSettings = StoreSettings()
 

@@ -108,6 +108,11 @@ class UpgradePlan(Model):
         assert self.opportunity.remedy is not None
         return self.opportunity.remedy.capability
 
+    @property
+    def planned_duration(self) -> timedelta:
+        """How long all steps are expected to take, without waiting for a person or a place."""
+        return sum((step.estimated_duration for step in self.implementation_steps), timedelta(0))
+
 
 class UpgradeStatus(StrEnum):
     """Where an upgrade stands."""

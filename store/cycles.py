@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from sqlmodel import select
 
+from domain.base import JsonObject
 from domain.cycles import CycleRecord
 from domain.gaps import CapabilityGap
 from domain.patterns import ArchitecturalPattern
@@ -37,15 +38,18 @@ class Discoveries:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def put(self, cycle_id: str, patterns: Sequence[ArchitecturalPattern], gaps: Sequence[CapabilityGap]) -> None:
-        """Keep what a cycle found, in place of what it had found before."""
-        row = {
-            "cycle_id": cycle_id,
-            "patterns": [pattern.model_dump(mode="json") for pattern in patterns],
-            "gaps": [gap.model_dump(mode="json") for gap in gaps],
-        }
+    def put_patterns(self, cycle_id: str, patterns: Sequence[ArchitecturalPattern]) -> None:
+        """Keep the patterns a cycle found, in place of those it had found before."""
+        self._put(cycle_id, "patterns", [pattern.model_dump(mode="json") for pattern in patterns])
+
+    def put_gaps(self, cycle_id: str, gaps: Sequence[CapabilityGap]) -> None:
+        """Keep the gaps a cycle found, in place of those it had found before."""
+        self._put(cycle_id, "gaps", [gap.model_dump(mode="json") for gap in gaps])
+
+    def _put(self, cycle_id: str, kind: str, found: list[JsonObject]) -> None:
+        row = {"cycle_id": cycle_id, "patterns": [], "gaps": [], kind: found}
         with self._sessions.writing() as session:
-            upsert(session, DiscoveryRow, [row], key=("cycle_id",), update=("patterns", "gaps"))
+            upsert(session, DiscoveryRow, [row], key=("cycle_id",), update=(kind,))
 
     def of(self, cycle_id: str) -> tuple[list[ArchitecturalPattern], list[CapabilityGap]]:
         """Return what a cycle found; nothing for a cycle that has not discovered yet."""

@@ -21,13 +21,14 @@ from pydantic import ValidationError
 
 from config.home import Home
 from config.loading import load_settings
+from config.rollouts import load_rollouts, plan_named
 from config.settings import AgentSettings, Settings
 from domain.base import Model
 from domain.errors import ConfigurationInvalid, NotFound
 from domain.routing import PluginVersion, Route
 from plugins.core.folders import PluginFolders
 from plugins.core.packages import PackageStore, write_whole
-from store.database import Store
+from store.database import Store, open_store
 
 AGENT_FILE = "agent.yaml"
 
@@ -87,6 +88,28 @@ def known_folder(home: Home) -> Path | None:
     except FileNotFoundError:
         return None
     return KnownAgent.model_validate_json(text).folder
+
+
+def adopt(home: Home, folder: Path | None, at: datetime) -> Settings:
+    """Take an agent's folder in, if one is named, check all settings, and install the agent's own plugins.
+
+    Raises:
+        InvalidInput: the folder or a file of the configuration cannot be used.
+        StoreUnusable: the database cannot be used.
+    """
+    home.create()
+    if folder is not None:
+        remember_agent(home, folder)
+    settings = settings_of(home)
+    plans = load_rollouts(home)
+    plan_named(plans, settings.rollout.plan)
+    plan_named(plans, settings.rollout.new_capability_plan)
+    store = open_store(settings.store.url or home.database_url)
+    try:
+        install_plugins(home, store, at)
+    finally:
+        store.close()
+    return settings
 
 
 def install_plugins(home: Home, store: Store, at: datetime) -> list[PluginVersion]:

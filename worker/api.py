@@ -31,7 +31,7 @@ from domain.errors import IllegalTransition, NotFound, PermissionDenied, Upgrade
 from domain.opportunities import OpportunityStatus, UpgradeOpportunity
 from domain.roles import Command
 from domain.snapshots import Component
-from domain.upgrades import OUTCOMES, UpgradeRecord, UpgradeStatus
+from domain.upgrades import OUTCOMES, UpgradePlan, UpgradeRecord, UpgradeStatus
 from workflows import display
 from workflows.ids import rollback_workflow_id, upgrade_workflow_id
 
@@ -129,7 +129,8 @@ class SelfUpgradingLoopAPI:
             static_summary=f"taking back {record.id}",
             result_type=m.TakenBack,
         )
-        return await handle.result()
+        ended: m.TakenBack = await handle.result()
+        return ended
 
     async def get_upgrade_history(self) -> list[UpgradeRecord]:
         """Return all upgrades, the newest first."""
@@ -198,7 +199,7 @@ class SelfUpgradingLoopAPI:
             ) from running
         return plan.id
 
-    def _plan(self, opportunity: UpgradeOpportunity) -> m.UpgradePlan:
+    def _plan(self, opportunity: UpgradeOpportunity) -> UpgradePlan:
         decisions = DecisionActivities(self._context)
         moment = m.CycleMoment(
             cycle_id=f"order-{uuid.uuid4().hex[:8]}",

@@ -88,9 +88,7 @@ def _cycle_schedule(settings: Settings) -> Schedule:
         action=ScheduleActionStartWorkflow(
             "UpgradeCycle", start, id="cycle", task_queue=settings.temporal.task_queue, static_summary="scheduled cycle"
         ),
-        spec=ScheduleSpec(
-            intervals=[ScheduleIntervalSpec(every=timedelta(minutes=settings.cycle.interval_minutes))]
-        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(minutes=settings.cycle.interval_minutes))]),
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP),
         state=ScheduleState(paused=not settings.cycle.enabled),
     )

@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from temporalio.client import Client
+
+from activities.context import LOOP
 from config.home import Home
 from domain.audit import AuditEntry
 from domain.cycles import CycleRecord, CycleStatus
@@ -31,7 +34,7 @@ from examples.agent.users import UserReport, Users
 from gateway.admin_client import AdminClient
 from store.database import Store
 from worker.addresses import StackAddresses, connect
-from worker.agents import install_plugins, remember_agent, settings_of
+from worker.agents import adopt, settings_of
 from worker.api import SelfUpgradingLoopAPI
 from worker.main import built_context
 from worker.processes import stop_event
@@ -99,8 +102,7 @@ class Story:
         """Tell the story, hand its end over, and clear away."""
         stopping = stop_event()
         own = Home(self.home.root / "demo" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
-        remember_agent(own, AGENT)
-        settings = settings_of(own)
+        settings = adopt(own, AGENT, datetime.now(UTC))
         stack = Stack(own, settings, StackOptions())
         try:
             client = await self._start(own, stack)
@@ -115,3 +117,69 @@ class Story:
             await stack.stop()
         await asyncio.to_thread(shutil.rmtree, own.root, ignore_errors=True)
         return end
+
+    async def _start(self, home: Home, stack: Stack) -> Client:
+        self.tell("Starting Temporal, the worker and the gateway ...")
+        await stack.start()
+        self.tell(f"Temporal UI: {stack.addresses.ui}   Door: {stack.addresses.gateway}")
+        return await connect(home, settings_of(home))
+
+    async def _act(self, api: SelfUpgradingLoopAPI, store: Store, home: Home, addresses: StackAddresses) -> StoryEnd:
+        users = Users(addresses.gateway, SEED, self.rate)
+        await users.start()
+        self.tell(f"Twelve users work, {self.rate:g} calls a second ...")
+        await asyncio.sleep(self.warm_up)
+        cycle_id = await api.trigger_cycle()
+        cycle = await self._until_cycle_ended(store, cycle_id)
+        upgrades = await self._until_upgrades_ended(api, store, cycle)
+        report = await users.stop()
+        async with AdminClient.of(home) as gateway:
+            await gateway.flush()
+        totals = await asyncio.to_thread(store.calls.totals)
+        return StoryEnd(
+            cycle=store.cycles.get(cycle_id),
+            upgrades=tuple(upgrades),
+            calls=totals.total,
+            failed_by_loop=totals.failed_by_loop,
+            users=report,
+            addresses=addresses,
+        )
+
+    async def _until_cycle_ended(self, store: Store, cycle_id: str) -> CycleRecord:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            self._narrate(store)
+            cycle = store.cycles.find(cycle_id)
+            if cycle is not None and cycle.status is not CycleStatus.RUNNING:
+                return cycle
+            await asyncio.sleep(LOOK_SECONDS)
+        raise UpgradeImplementationFailed(f"Cycle {cycle_id} did not end in time.", hint="See the logs in the home.")
+
+    async def _until_upgrades_ended(
+        self, api: SelfUpgradingLoopAPI, store: Store, cycle: CycleRecord
+    ) -> list[UpgradeRecord]:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self._narrate(store)
+            found = [store.upgrades.find(upgrade_id) for upgrade_id in cycle.upgrade_ids]
+            records = [record for record in found if record is not None]
+            for record in records:
+                if record.status is UpgradeStatus.AWAITING_APPROVAL:
+                    await api.approve_upgrade(record.opportunity_id, "the demo's owner agrees")
+            everyone = len(records) == len(cycle.upgrade_ids)
+            if (everyone and all(record.status in OUTCOMES for record in records)) or time.monotonic() > deadline:
+                return [api.with_stages(record) for record in records]
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _narrate(self, store: Store) -> None:
+        while entries := store.audit.entries(after=self._told):
+            self._told = entries[-1].sequence
+            for entry in entries:
+                if entry.action.startswith(TOLD):
+                    self.tell(_line(entry))
+
+
+def _line(entry: AuditEntry) -> str:
+    detail = entry.detail.get("detail") or entry.detail.get("description") or ""
+    who = "" if entry.actor == LOOP else f" by {entry.actor}"
+    return f"{entry.at:%H:%M:%S}  {entry.subject}  {entry.action}{who}  {detail}".rstrip()

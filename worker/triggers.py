@@ -10,6 +10,7 @@ Not here: how often the gateway tells (`gateway/events.py`).
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
@@ -21,6 +22,10 @@ from config.settings import Settings
 from domain.cycles import Trigger
 from domain.errors import TemporalUnreachable
 from domain.events import Event, EventType
+from domain.metrics import exposition
+from gateway.service import Outside
+from store.database import open_store
+from store.metrics import loop_metrics
 from worker.addresses import connect
 
 logger = logging.getLogger("upgrade_loop.triggers")
@@ -56,3 +61,13 @@ class CycleTrigger:
             )
         except (TemporalUnreachable, RPCError) as failure:
             logger.warning("no cycle started for %s: %s", event.subject, failure)
+
+
+def outside_of(home: Home, settings: Settings) -> Outside:
+    """Return what a gateway of ours carries beside the door: the event trigger and the loop's metrics."""
+    store = open_store(settings.store.url or home.database_url)
+
+    def metrics() -> str:
+        return exposition(loop_metrics(store, datetime.now(UTC)))
+
+    return Outside(listener=CycleTrigger(home, settings).tell, metrics=metrics)

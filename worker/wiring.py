@@ -41,13 +41,13 @@ from activities.security import SecurityActivities
 from activities.slots import SlotActivities
 from activities.snapshots import SnapshotActivities
 from activities.upgrades import UpgradeActivities
+from worker.failures import FailureInterceptor
 from workflows.experiment import ExperimentWorkflow
 from workflows.janitor import JanitorWorkflow
 from workflows.rollback import RollbackWorkflow
 from workflows.rollout import RolloutWorkflow
 from workflows.upgrade import UpgradeWorkflow
 from workflows.upgrade_cycle import UpgradeCycleWorkflow
-from worker.failures import FailureInterceptor
 
 WORKFLOWS: Sequence[type] = (
     UpgradeCycleWorkflow,
@@ -72,7 +72,11 @@ Activity = Callable[..., Any]
 def loop_activities(context: Context) -> list[Activity]:
     """Return the activities that need the store only."""
     cycles, upgrades, slots = CycleActivities(context), UpgradeActivities(context), SlotActivities(context)
-    approvals, rollbacks, rollouts = ApprovalActivities(context), RollbackActivities(context), RolloutActivities(context)
+    approvals, rollbacks, rollouts = (
+        ApprovalActivities(context),
+        RollbackActivities(context),
+        RolloutActivities(context),
+    )
     return [
         cycles.record_cycle,
         DecisionActivities(context).decide_upgrades,
@@ -94,7 +98,11 @@ def loop_activities(context: Context) -> list[Activity]:
 
 def host_activities(context: Context) -> list[Activity]:
     """Return the activities that need the machine the agent lives on."""
-    plugins, rollouts, compensations = PluginActivities(context), RolloutActivities(context), CompensationActivities(context)
+    plugins, rollouts, compensations = (
+        PluginActivities(context),
+        RolloutActivities(context),
+        CompensationActivities(context),
+    )
     return [
         PatternActivities(context).detect_patterns,
         GapActivities(context).identify_gaps,

@@ -166,9 +166,7 @@ class UpgradeWorkflow:
             await self._become(UpgradeStatus.REJECTED, reason)
             return
         actor = self._order_back.actor if self._order_back else ""
-        order = m.RollbackInput(
-            upgrade_id=self._plan.id, reason=reason, actor=actor, origin=m.RollbackOrigin.SAGA
-        )
+        order = m.RollbackInput(upgrade_id=self._plan.id, reason=reason, actor=actor, origin=m.RollbackOrigin.SAGA)
         outcome = await take_back(order)
         self._record = self._record.model_copy(
             update={"status": outcome.status, "reason": reason, "rollback": outcome.result, "ended_at": workflow.now()}

@@ -199,4 +199,6 @@ def _not_registered(version: PluginVersion, error: UpgradeLoopError) -> PluginRe
     if isinstance(error, PluginRegistrationFailed):
         return error
     hint = error.hint or "The version stays as it was before; its stderr is in the details."
-    return PluginRegistrationFailed(f"{version.id} could not be loaded: {error.message}", hint=hint, details=error.details)
+    return PluginRegistrationFailed(
+        f"{version.id} could not be loaded: {error.message}", hint=hint, details=error.details
+    )

@@ -77,9 +77,7 @@ class Loader:
                 await check_health(process, program)
             except PluginFailure as failure:
                 await process.stop(0)
-                raise PluginFailure(
-                    failure.kind, failure.message, details={"stderr": process.stderr_tail}
-                ) from None
+                raise PluginFailure(failure.kind, failure.message, details={"stderr": process.stderr_tail}) from None
             except BaseException:
                 await process.stop(0)
                 raise

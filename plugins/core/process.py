@@ -204,7 +204,9 @@ class PluginProcess:
             discovered = self._result(await self._channel.request("server/discover", {}, timeout))
             supported = discovered.get("supportedVersions")
             if not isinstance(supported, list) or PROTOCOL_VERSION not in supported:
-                raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._channel.subject} does not speak {PROTOCOL_VERSION}.")
+                raise PluginFailure(
+                    ErrorKind.UNAVAILABLE, f"{self._channel.subject} does not speak {PROTOCOL_VERSION}."
+                )
             offered = self._result(await self._channel.request("tools/list", {}, timeout)).get("tools")
         if differences := _differences(self._contract, offered):
             text = f"{self._channel.subject} does not offer what its contract says: {'; '.join(differences)}."

@@ -255,7 +255,9 @@ class Server:
             if not isinstance(value, dict):
                 raise TypeError(f"the method returned {type(value).__name__}, not a JSON object")
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-            head = f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{"resultType":"complete","isError":false,'
+            head = (
+                f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{"resultType":"complete","isError":false,'
+            )
             body = f'"content":[{{"type":"text","text":{json.dumps(text, ensure_ascii=False)}}}],"structuredContent":{text}}}}}'
             self.write((head + body).encode())
         except (TypeError, ValueError, RecursionError) as error:

@@ -46,7 +46,17 @@ class PlainJail:
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start the runtime over `folder` with `workspace` as its working folder."""
-        argv = (interpreter(), "-I", "-S", "-B", "-X", "utf8", str(RUNTIME), str(folder), str(memory_limit_mb(contract)))
+        argv = (
+            interpreter(),
+            "-I",
+            "-S",
+            "-B",
+            "-X",
+            "utf8",
+            str(RUNTIME),
+            str(folder),
+            str(memory_limit_mb(contract)),
+        )
         return Launch(argv, environment_for(contract, workspace), workspace)
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 from domain.base import JsonObject
 from domain.cycles import CycleRecord
 from domain.upgrades import UpgradeRecord
+from worker.demo import StoryEnd
 
 
 def cycle_document(record: CycleRecord) -> JsonObject:
     """Return a cycle with the seconds each phase took."""
     document: JsonObject = record.model_dump(mode="json")
-    document["phases"] = [
-        {**phase.model_dump(mode="json"), "seconds": phase.seconds} for phase in record.phases
-    ]
+    document["phases"] = [{**phase.model_dump(mode="json"), "seconds": phase.seconds} for phase in record.phases]
     return document
 
 
@@ -26,3 +25,25 @@ def upgrade_document(record: UpgradeRecord) -> JsonObject:
     """Return an upgrade."""
     document: JsonObject = record.model_dump(mode="json")
     return document
+
+
+def demo_document(end: StoryEnd) -> JsonObject:
+    """Return the demo's outcome."""
+    cycle = cycle_document(end.cycle)
+    return {
+        "cycle": {name: cycle[name] for name in ("id", "status", "phases")},
+        "upgrades": [upgrade_document(record) for record in end.upgrades],
+        "calls": {
+            "total": end.calls,
+            "failed_by_loop": end.failed_by_loop,
+            "users": {
+                "total": end.users.total,
+                "ok": end.users.ok,
+                "lacking": end.users.lacking,
+                "retried": end.users.retried,
+                "failed": end.users.failed,
+            },
+        },
+        "as_told": end.as_told,
+        "temporal_ui": end.addresses.ui,
+    }

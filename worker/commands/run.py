@@ -16,8 +16,7 @@ from typing import Annotated
 
 import typer
 
-from config.rollouts import load_rollouts, plan_named
-from worker.agents import install_plugins, remember_agent
+from worker.agents import adopt
 from worker.commands.session import SESSION
 from worker.processes import log_to_stderr, stop_event
 
@@ -38,11 +37,8 @@ def up(
     """Run everything on this machine until Ctrl+C: Temporal, the worker and the gateway."""
     from worker.stack import Stack, StackOptions
 
-    options = StackOptions(
-        temporal=temporal, gateway_port=gateway_port, temporal_port=temporal_port, ui_port=ui_port
-    )
-    adopt(agent)
-    stack = Stack(SESSION.home, SESSION.settings, options)
+    options = StackOptions(temporal=temporal, gateway_port=gateway_port, temporal_port=temporal_port, ui_port=ui_port)
+    stack = Stack(SESSION.home, adopt(SESSION.home, agent, datetime.now(UTC)), options)
 
     async def work() -> None:
         stopping = stop_event()
@@ -62,34 +58,15 @@ def worker(agent: AgentFolder = None) -> None:
     from worker.main import run_worker
 
     log_to_stderr()
-    adopt(agent)
-    SESSION.run(run_worker(SESSION.home, SESSION.settings))
+    settings = adopt(SESSION.home, agent, datetime.now(UTC))
+    SESSION.run(run_worker(SESSION.home, settings))
 
 
 def gateway(agent: AgentFolder = None) -> None:
     """Run the gateway alone: the door that the agent talks to."""
     from gateway.main import run_gateway
-    from worker.triggers import CycleTrigger
+    from worker.triggers import outside_of
 
     log_to_stderr()
-    adopt(agent)
-    settings = SESSION.settings
-
-    async def work() -> None:
-        trigger = CycleTrigger(SESSION.home, settings)
-        await run_gateway(SESSION.home, settings, stopping=stop_event(), listener=trigger.tell)
-
-    SESSION.run(work())
-
-
-def adopt(agent: Path | None) -> None:
-    """Take an agent's folder in, if one is named, and check the settings before anything is started."""
-    SESSION.home.create()
-    if agent is not None:
-        remember_agent(SESSION.home, agent)
-    settings = SESSION.settings
-    plans = load_rollouts(SESSION.home)
-    plan_named(plans, settings.rollout.plan)
-    plan_named(plans, settings.rollout.new_capability_plan)
-    with SESSION.store() as store:
-        install_plugins(SESSION.home, store, datetime.now(UTC))
+    settings = adopt(SESSION.home, agent, datetime.now(UTC))
+    SESSION.run(run_gateway(SESSION.home, settings, outside=outside_of(SESSION.home, settings)))

@@ -49,10 +49,14 @@ def show(upgrade_id: UpgradeId) -> None:
 
     def human(out: Console) -> None:
         out.print(_story(record))
-        rows = [(stage.name, f"{stage.share:.0%}", stage.status, f"{stage.bad} of {stage.n}", stage.reason)
-                for stage in record.stages]
+        rows = [
+            (stage.name, f"{stage.share:.0%}", stage.status, f"{stage.bad} of {stage.n}", stage.reason)
+            for stage in record.stages
+        ]
         out.print(table("Stages", ("stage", "share", "status", "bad calls", "why"), rows))
-        lines = [(f"{entry.at:%H:%M:%S}", entry.actor, entry.action, entry.detail.get("detail", "")) for entry in entries]
+        lines = [
+            (f"{entry.at:%H:%M:%S}", entry.actor, entry.action, entry.detail.get("detail", "")) for entry in entries
+        ]
         out.print(table("Audit log", ("at", "who", "what", "detail"), lines))
 
     SESSION.answer(document, human)
