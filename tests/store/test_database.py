@@ -25,13 +25,13 @@ def open_and_write(url: str, number: int) -> int:
     return number
 
 
-def test_a_fresh_store_answers_and_is_empty(store: Store):
+def test_a_fresh_store_answers_and_is_empty(store: Store) -> None:
     store.ping()
     assert store.cycles.list() == []
     assert store.audit.verify().ok
 
 
-def test_what_was_written_is_there_after_closing_and_opening_again(url: str):
+def test_what_was_written_is_there_after_closing_and_opening_again(url: str) -> None:
     first = open_store(url)
     first.cycles.put(cycle())
     first.close()
@@ -40,7 +40,7 @@ def test_what_was_written_is_there_after_closing_and_opening_again(url: str):
     second.close()
 
 
-def test_the_migrations_make_exactly_the_tables_that_the_models_declare(url: str):
+def test_the_migrations_make_exactly_the_tables_that_the_models_declare(url: str) -> None:
     open_store(url).close()
     engine = connect(url)
     with engine.connect() as connection:
@@ -49,7 +49,7 @@ def test_the_migrations_make_exactly_the_tables_that_the_models_declare(url: str
     engine.dispose()
 
 
-def test_three_processes_may_open_a_new_database_at_once(url: str):
+def test_three_processes_may_open_a_new_database_at_once(url: str) -> None:
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         assert sorted(pool.map(open_and_write, [url] * 3, range(3))) == [0, 1, 2]
     store = open_store(url)
@@ -57,7 +57,7 @@ def test_three_processes_may_open_a_new_database_at_once(url: str):
     store.close()
 
 
-def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str):
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str) -> None:
     open_store(url).close()
     engine = connect(url)
     with engine.begin() as connection:
@@ -72,7 +72,7 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(url: str):
     engine.dispose()
 
 
-def test_another_programs_sqlite_file_is_refused_and_left_alone(sqlite_url: str, tmp_path: Path):
+def test_another_programs_sqlite_file_is_refused_and_left_alone(sqlite_url: str, tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "loop.db") as connection:
         connection.execute("CREATE TABLE precious (x)")
     connection.close()
@@ -80,7 +80,7 @@ def test_another_programs_sqlite_file_is_refused_and_left_alone(sqlite_url: str,
         open_store(sqlite_url)
 
 
-def test_a_postgresql_database_may_hold_other_tables_but_not_of_our_names(postgres_url: str):
+def test_a_postgresql_database_may_hold_other_tables_but_not_of_our_names(postgres_url: str) -> None:
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE precious (x int)")
     open_store(postgres_url).close()
@@ -90,7 +90,7 @@ def test_a_postgresql_database_may_hold_other_tables_but_not_of_our_names(postgr
         open_store(postgres_url)
 
 
-def test_a_file_that_is_no_database_is_told_with_its_path_and_what_to_do(sqlite_url: str, tmp_path: Path):
+def test_a_file_that_is_no_database_is_told_with_its_path_and_what_to_do(sqlite_url: str, tmp_path: Path) -> None:
     path = tmp_path / "loop.db"
     path.write_bytes(b"this is not a database, whatever its name says" * 100)
     with pytest.raises(StoreUnusable) as info:
@@ -100,7 +100,7 @@ def test_a_file_that_is_no_database_is_told_with_its_path_and_what_to_do(sqlite_
     assert "Move the file away" in info.value.hint
 
 
-def test_a_database_damaged_in_its_middle_is_told_when_the_damage_is_met(sqlite_url: str, tmp_path: Path):
+def test_a_database_damaged_in_its_middle_is_told_when_the_damage_is_met(sqlite_url: str, tmp_path: Path) -> None:
     store = open_store(sqlite_url)
     for number in range(300):
         store.cycles.put(cycle(number))
@@ -123,14 +123,14 @@ def overwrite_root_page(path: Path, table: str) -> None:
         file.write(b"\xa5" * size)
 
 
-def test_a_folder_in_place_of_the_file_is_told_with_its_path(sqlite_url: str, tmp_path: Path):
+def test_a_folder_in_place_of_the_file_is_told_with_its_path(sqlite_url: str, tmp_path: Path) -> None:
     (tmp_path / "loop.db").mkdir()
     with pytest.raises(StoreUnusable, match=r"loop\.db cannot be opened") as info:
         open_store(sqlite_url)
     assert "folder exists" in info.value.hint
 
 
-def test_the_folder_of_the_file_is_made_when_it_can_be(tmp_path: Path):
+def test_the_folder_of_the_file_is_made_when_it_can_be(tmp_path: Path) -> None:
     open_store(f"sqlite:///{(tmp_path / 'a' / 'b' / 'loop.db').as_posix()}").close()
     assert (tmp_path / "a" / "b" / "loop.db").exists()
     (tmp_path / "file").write_text("in the way")
@@ -138,7 +138,7 @@ def test_the_folder_of_the_file_is_made_when_it_can_be(tmp_path: Path):
         open_store(f"sqlite:///{(tmp_path / 'file' / 'loop.db').as_posix()}")
 
 
-def test_a_server_that_does_not_answer_is_told_without_its_password():
+def test_a_server_that_does_not_answer_is_told_without_its_password() -> None:
     with pytest.raises(StoreUnusable, match="does not answer") as info:
         open_store("postgresql://me:secret@127.0.0.1:1/loop")
     assert "secret" not in str(info.value.document())
@@ -146,17 +146,17 @@ def test_a_server_that_does_not_answer_is_told_without_its_password():
 
 
 @pytest.mark.parametrize("wrong", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "no url at all"])
-def test_a_url_of_another_kind_is_a_mistake_in_the_configuration(wrong: str):
+def test_a_url_of_another_kind_is_a_mistake_in_the_configuration(wrong: str) -> None:
     with pytest.raises(ConfigurationInvalid, match="no database that the store can use") as info:
         open_store(wrong)
     assert "store.url" in info.value.hint
 
 
-def test_the_place_of_a_store_is_its_file(sqlite_store: Store, tmp_path: Path):
+def test_the_place_of_a_store_is_its_file(sqlite_store: Store, tmp_path: Path) -> None:
     assert sqlite_store.place == str(tmp_path / "loop.db")
 
 
-def test_a_store_that_another_program_locks_is_told_after_some_patience(sqlite_store: Store, tmp_path: Path):
+def test_a_store_that_another_program_locks_is_told_after_some_patience(sqlite_store: Store, tmp_path: Path) -> None:
     blocker = sqlite3.connect(tmp_path / "loop.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with sqlite_store._sessions.reading() as session:

@@ -54,27 +54,27 @@ ON_ONE_STORE = settings(
 )
 
 
-def test_a_record_is_found_by_its_id(store: Store):
+def test_a_record_is_found_by_its_id(store: Store) -> None:
     store.cycles.put(cycle(1))
     assert store.cycles.get("cycle-1") == cycle(1)
     assert store.cycles.find("cycle-1") == cycle(1)
 
 
-def test_an_unknown_id_is_none_to_find_and_an_error_to_get(store: Store):
+def test_an_unknown_id_is_none_to_find_and_an_error_to_get(store: Store) -> None:
     assert store.cycles.find("cycle-9") is None
     with pytest.raises(NotFound, match="no 'cycle-9' among the cycles") as info:
         store.cycles.get("cycle-9")
     assert "List the cycles" in info.value.hint
 
 
-def test_putting_a_known_id_replaces_the_record(store: Store):
+def test_putting_a_known_id_replaces_the_record(store: Store) -> None:
     store.cycles.put(cycle(1))
     changed = cycle(1, status=CycleStatus.SUCCESS, ended_at=at(60))
     store.cycles.put(changed)
     assert store.cycles.list() == [changed]
 
 
-def test_listings_are_newest_first_and_a_change_does_not_make_a_record_newer(store: Store):
+def test_listings_are_newest_first_and_a_change_does_not_make_a_record_newer(store: Store) -> None:
     for number in (1, 2, 3):
         store.cycles.put(cycle(number))
     store.cycles.put(cycle(1, status=CycleStatus.FAILED))
@@ -83,7 +83,7 @@ def test_listings_are_newest_first_and_a_change_does_not_make_a_record_newer(sto
     assert len(store.cycles.list(limit=None)) == 3
 
 
-def test_listings_can_be_narrowed_to_a_status_and_a_capability(store: Store):
+def test_listings_can_be_narrowed_to_a_status_and_a_capability(store: Store) -> None:
     store.upgrades.put(upgrade(1))
     store.upgrades.put(upgrade(2, status="deployed"))
     store.upgrades.put(upgrade(3, capability="maths"))
@@ -92,21 +92,21 @@ def test_listings_can_be_narrowed_to_a_status_and_a_capability(store: Store):
     assert [record.id for record in store.upgrades.list(status="deployed", capability="text")] == ["upgrade-2"]
 
 
-def test_the_status_that_is_searched_follows_the_record(store: Store):
+def test_the_status_that_is_searched_follows_the_record(store: Store) -> None:
     store.cycles.put(cycle(1))
     store.cycles.put(cycle(1, status=CycleStatus.FAILED))
     assert store.cycles.list(status="running") == []
     assert [record.id for record in store.cycles.list(status="failed")] == ["cycle-1"]
 
 
-def test_a_deleted_record_is_gone_and_deleting_again_says_so(store: Store):
+def test_a_deleted_record_is_gone_and_deleting_again_says_so(store: Store) -> None:
     store.cycles.put(cycle(1))
     assert store.cycles.delete("cycle-1")
     assert not store.cycles.delete("cycle-1")
     assert store.cycles.find("cycle-1") is None
 
 
-def test_durations_and_versions_survive(store: Store):
+def test_durations_and_versions_survive(store: Store) -> None:
     store.plans.put(plan())
     kept = store.plans.get("plan-1")
     assert kept == plan()
@@ -114,7 +114,7 @@ def test_durations_and_versions_survive(store: Store):
     assert kept.capability == "text"
 
 
-def test_a_record_of_another_version_is_told_by_id_and_not_skipped(sqlite_store: Store):
+def test_a_record_of_another_version_is_told_by_id_and_not_skipped(sqlite_store: Store) -> None:
     sqlite_store.cycles.put(cycle(1))
     with sqlite_store._sessions.writing() as session:
         session.connection().execute(text("""UPDATE cycles SET body = '{"id": "cycle-1", "colour": "red"}'"""))
@@ -125,13 +125,13 @@ def test_a_record_of_another_version_is_told_by_id_and_not_skipped(sqlite_store:
 
 @ON_ONE_STORE
 @given(record=CYCLES)
-def test_every_cycle_comes_back_as_it_was_put(store: Store, record: CycleRecord):
+def test_every_cycle_comes_back_as_it_was_put(store: Store, record: CycleRecord) -> None:
     store.cycles.put(record)
     assert store.cycles.get(record.id) == record
 
 
 @ON_ONE_STORE
 @given(record=OPPORTUNITIES)
-def test_every_opportunity_comes_back_as_it_was_put(store: Store, record: UpgradeOpportunity):
+def test_every_opportunity_comes_back_as_it_was_put(store: Store, record: UpgradeOpportunity) -> None:
     store.opportunities.put(record)
     assert store.opportunities.get(record.id) == record

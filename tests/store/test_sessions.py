@@ -10,7 +10,7 @@ from store.sessions import lock_number
 from tests.store.factories import NOON, cycle, package, route
 
 
-def test_what_is_written_in_one_transaction_is_done_together(store: Store):
+def test_what_is_written_in_one_transaction_is_done_together(store: Store) -> None:
     with store.transaction():
         store.cycles.put(cycle(1))
         store.packages.put(package(), NOON)
@@ -19,7 +19,7 @@ def test_what_is_written_in_one_transaction_is_done_together(store: Store):
     assert store.packages.list() == [package()]
 
 
-def test_a_transaction_that_fails_leaves_nothing(store: Store):
+def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     with pytest.raises(RuntimeError, match="half-way"), store.transaction():
         store.cycles.put(cycle(1))
         store.routes.save(RoutingTable().with_route(route()), NOON)
@@ -31,7 +31,7 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store):
     assert store.audit.verify().ok
 
 
-def test_others_see_nothing_of_a_transaction_before_its_end(store: Store):
+def test_others_see_nothing_of_a_transaction_before_its_end(store: Store) -> None:
     seen: list[int] = []
     with store.transaction():
         store.cycles.put(cycle(1))
@@ -42,7 +42,7 @@ def test_others_see_nothing_of_a_transaction_before_its_end(store: Store):
     assert len(store.cycles.list()) == 1
 
 
-def test_writers_in_many_threads_wait_for_their_turn(store: Store):
+def test_writers_in_many_threads_wait_for_their_turn(store: Store) -> None:
     failures: list[BaseException] = []
 
     def write(start: int) -> None:
@@ -61,7 +61,7 @@ def test_writers_in_many_threads_wait_for_their_turn(store: Store):
     assert len(store.cycles.list()) == 160
 
 
-def test_names_of_locks_are_signed_64_bit_numbers_that_differ():
+def test_names_of_locks_are_signed_64_bit_numbers_that_differ() -> None:
     numbers = {lock_number(f"name-{index}") for index in range(1_000)}
     assert len(numbers) == 1_000
     assert all(-(2**63) <= number < 2**63 for number in numbers)

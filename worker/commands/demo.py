@@ -24,7 +24,7 @@ def demo(
     """Watch an agent improve itself: one whole cycle on an example agent with live traffic, in about a minute."""
     narrator = Console(stderr=True, highlight=False)
     story = Story(home=SESSION.home, warm_up=seconds, rate=rate, keep=keep, tell=narrator.print)
-    end = SESSION.run(story.run(lambda ended: _print(ended)))
+    end = SESSION.run(story.run(_print))
     SESSION.code = 0 if end.as_told else 1
     if not end.as_told:
         sys.stderr.write(f"upgrade-loop: the demo did not go as it should: {end.wrong}.\n")
