@@ -3,8 +3,8 @@
 Rules:
 - An upgrade is an orphan when the store says it is under way and Temporal says no workflow of its id is running.
 - A place held by an upgrade that has ended is given back.
-- Ledger rows and snapshots are kept as long as the settings say; a snapshot an open upgrade needs is always kept, and so
-  is the newest one.
+- Ledger rows and snapshots are kept as long as the settings say; a snapshot an open upgrade needs is always kept,
+  and so is the newest one.
 
 Not here: taking orphans back (`workflows/janitor.py`).
 """

@@ -1,7 +1,7 @@
 """Spec 1.2, abstraction gap and extension point - decides where code asks for a shape that nobody has given it.
 
 Rules:
-- A ladder is a chain of `if`/`elif` of at least `MIN_RUNGS` that compares one thing with constants, or asks for its type.
+- A ladder is a chain of at least `MIN_RUNGS` `if`/`elif` that compares one thing with constants, or asks its type.
 - One ladder is an extension point: every new kind has to be added there.
 - Two or more ladders over the same types are an abstraction gap: each is a method that the types lack.
 - At least three classes without a common base but with the same public methods, three or more, are an abstraction gap

@@ -122,12 +122,14 @@ def mutable_default(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
     if not isinstance(symbol.node, Function):
         return
     for default in (*symbol.node.args.defaults, *symbol.node.args.kw_defaults):
-        made = isinstance(default, ast.Call) and isinstance(default.func, ast.Name) and not default.args
-        called = (
-            default.func.id if made and isinstance(default, ast.Call) and isinstance(default.func, ast.Name) else ""
-        )
-        if isinstance(default, ast.List | ast.Dict | ast.Set) or called in {"list", "dict", "set"}:
+        if default is not None and _can_change(default):
             yield Flaw(default, f"{symbol.name} has a default that its calls share")
+
+
+def _can_change(default: ast.expr) -> bool:
+    if isinstance(default, ast.Call) and isinstance(default.func, ast.Name) and not default.args:
+        return default.func.id in {"list", "dict", "set"}
+    return isinstance(default, ast.List | ast.Dict | ast.Set)
 
 
 def evaluated_text(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
@@ -142,10 +144,13 @@ def sql_from_parts(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
     """A statement put together from text lets its parts become commands."""
     del file
     for node in _of_function(symbol):
-        is_execute = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
-        if is_execute and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr in {"execute", "executemany", "executescript"} and _put_together(node.args[0]):
-                yield Flaw(node, f"{symbol.name} puts an SQL statement together from text")
+        if isinstance(node, ast.Call) and _executes(node) and _put_together(node.args[0]):
+            yield Flaw(node, f"{symbol.name} puts an SQL statement together from text")
+
+
+def _executes(call: ast.Call) -> bool:
+    named = isinstance(call.func, ast.Attribute) and call.func.attr in {"execute", "executemany", "executescript"}
+    return named and bool(call.args)
 
 
 def blocking_in_async(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:

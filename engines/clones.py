@@ -1,12 +1,12 @@
 """Spec 1.2, repetition pattern - decides which functions are copies of each other, names and literals aside.
 
-Two functions are copies (type 2 of Roy & Cordy, "A survey on software clone detection research", 2007) when their bodies
-have the same syntax tree after every name is replaced by the order of its first use and every literal by its type.
+Two functions are copies (type 2 of Roy & Cordy, "A survey on software clone detection research", 2007) when their
+bodies have the same syntax tree after every name is replaced by the order of its first use and every literal by its type.
 
 Rules:
 - A renaming must be consistent: `a + b` and `x + y` are copies, `a + b` and `x + x` are not.
 - Docstrings, the function's own name and its decorators do not count; annotations do not either.
-- Bodies below `MIN_NODES` nodes are too small to be worth anything; a function inside a function is part of the outer one.
+- Bodies below `MIN_NODES` nodes are too small to be worth anything; a nested function is part of the outer one.
 
 Not here: copies with edits (type 3), fragments smaller than a function.
 """

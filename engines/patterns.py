@@ -13,13 +13,13 @@ Inputs, each in [0, 1]. `h` is `min_frequency`, so that what is seen just often 
 
 Rules:
 - A repetition needs `min_frequency` copies. A flaw or a ladder is one wherever it stands.
-- A method is a bottleneck when it takes at least a tenth of all time and was called often enough: by Amdahl's law nothing
-  else is worth making faster.
+- A method is a bottleneck when it takes at least a tenth of all time and was called often enough: by Amdahl's law
+  nothing else is worth making faster.
 - Ids are made of the rule and the places' symbols, so that a pattern keeps its id while lines move.
 - A file that cannot be parsed is skipped with its reason, and the others are scanned all the same.
 
-Not here: the rules (`engines/clones.py`, `engines/anti_patterns.py`, `engines/abstractions.py`); capability overlap, which
-needs to know which capabilities are used for the same tasks.
+Not here: the rules (`engines/clones.py`, `engines/anti_patterns.py`, `engines/abstractions.py`); capability overlap,
+which needs to know which capabilities are used for the same tasks.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Rules:
 - A file that cannot be parsed is told with the reason; it never stops the reading of others.
 - A finding of a rule names the places a person has to look at, and how many lines they are.
 
-Not here: the rules (`engines/clones.py`, `engines/anti_patterns.py`, `engines/abstractions.py`, `engines/code_rules.py`).
+Not here: the rules (`engines/clones.py`, `engines/anti_patterns.py`, `engines/abstractions.py`,
+`engines/code_rules.py`).
 """
 
 from __future__ import annotations

@@ -171,9 +171,8 @@ class Swaps:
 
     async def _follow(self, stored: RoutingTable) -> None:
         """Put the store's table in force: a restored snapshot wrote it past us."""
-        _LOG.warning(
-            "The store's routing table is %d, ours %d; the store's is taken.", stored.generation, self._generation
-        )
+        ours = self.current.now.table.generation
+        _LOG.warning("The store's routing table is %d, ours %d; the store's is taken.", stored.generation, ours)
         await asyncio.gather(*(self._try_to_load(version) for version in stored.versions.values()))
         await self._switch(stored)
 

@@ -22,6 +22,8 @@ from store.database import Store
 
 LIMIT = 10_000
 
+Labels = tuple[tuple[str, str], ...]
+
 _WON_OR_LOST = frozenset({Verdict.SHIP, Verdict.ROLLBACK})
 
 
@@ -95,7 +97,8 @@ def _of_durations(store: Store, upgrades: list[UpgradeRecord], now: datetime) ->
     newest: dict[str, UpgradeRecord] = {}
     for upgrade in upgrades:
         newest.setdefault(upgrade.capability, upgrade)
-    taken, planned = {}, {}
+    taken: dict[Labels, float] = {}
+    planned: dict[Labels, float] = {}
     for upgrade in newest.values():
         labels = (("capability", upgrade.capability), ("upgrade", upgrade.id))
         taken[labels] = ((upgrade.ended_at or now) - upgrade.started_at).total_seconds()

@@ -145,7 +145,8 @@ class SdkDoor:
         ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._closing = asyncio.Event()
         self._holder = asyncio.create_task(self._hold(ready, self._closing))
-        await asyncio.wait({ready, self._holder}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {ready, self._holder}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await self._holder
         self._client = await ready

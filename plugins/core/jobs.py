@@ -37,7 +37,8 @@ if sys.platform == "win32":
         """A job object that holds one plugin process."""
 
         def __init__(self, pid: int, memory_mb: int) -> None:
-            self._job = win32job.CreateJobObject(None, "")
+            create: Any = win32job.CreateJobObject  # the stubs do not know that it returns the handle
+            self._job = create(None, "")
             limits = win32job.QueryInformationJobObject(self._job, win32job.JobObjectExtendedLimitInformation)
             limits["BasicLimitInformation"]["LimitFlags"] = (
                 win32job.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | win32job.JOB_OBJECT_LIMIT_JOB_MEMORY

@@ -137,11 +137,11 @@ class PackageStore:
     def _enter(self, copy: Path, digest: str) -> None:
         """Move a finished copy to its place; a damaged package there makes room, a sound one wins."""
         with contextlib.suppress(OSError):
-            os.replace(copy, self.root / digest)
+            copy.replace(self.root / digest)
             return
         if not self.verify(digest):
             self.remove(digest)
-            os.replace(copy, self.root / digest)
+            copy.replace(self.root / digest)
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -153,7 +153,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

@@ -26,7 +26,7 @@ from domain.base import JsonObject
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract, tool_name
 from plugins.core.channel import PROTOCOL_VERSION, Channel
-from plugins.core.failures import PluginFailure as PluginFailure
+from plugins.core.failures import PluginFailure
 from plugins.core.jobs import SPAWN_OPTIONS, hold
 from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
 

@@ -75,10 +75,9 @@ def contain(memory_mb: int) -> None:
 def die_with_host() -> None:
     """Ask Linux to kill this process when its host dies, for code that never lets the reading thread run."""
     import ctypes
-    import signal
 
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+    set_parent_death_signal, kill = 1, 9
+    ctypes.CDLL(None).prctl(set_parent_death_signal, kill)
 
 
 def take_channel() -> tuple[BinaryIO, BinaryIO]:
@@ -258,7 +257,8 @@ class Server:
             head = (
                 f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{"resultType":"complete","isError":false,'
             )
-            body = f'"content":[{{"type":"text","text":{json.dumps(text, ensure_ascii=False)}}}],"structuredContent":{text}}}}}'
+            content = json.dumps([{"type": "text", "text": text}], ensure_ascii=False)
+            body = f'"content":{content},"structuredContent":{text}}}}}'
             self.write((head + body).encode())
         except (TypeError, ValueError, RecursionError) as error:
             error_object = {"code": INTERNAL_ERROR, "message": shorten(error)}

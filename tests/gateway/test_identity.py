@@ -80,5 +80,5 @@ def test_a_stated_name_cannot_spoil_a_log() -> None:
 
 def test_a_broken_callers_file_says_what_it_should_hold(home: Home) -> None:
     (home.config / "callers.json").write_text('{"callers": [{"name": "x"}]}')
-    with pytest.raises(ConfigurationInvalid, match="callers.json"):
+    with pytest.raises(ConfigurationInvalid, match=r"callers\.json"):
         read_callers(home)

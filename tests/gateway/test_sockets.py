@@ -42,13 +42,16 @@ def test_a_socket_tells_how_it_is_reached() -> None:
 
 
 def test_a_child_serves_what_its_parent_listens_on(pytestconfig: pytest.Config) -> None:
-    with bind("127.0.0.1", 0) as first, bind("127.0.0.1", 0) as second:
-        # The connection is made before the child exists: it waits instead of being refused.
-        with socket.create_connection(first.getsockname(), timeout=10) as connection:
-            program = CHILD.format(root=str(pytestconfig.rootpath))
-            child = hand_over([sys.executable, "-c", program], [first, second])
-            assert connection.recv(100) == b"port %d" % second.getsockname()[1]
-            assert child.wait(10) == 0
+    # The connection is made before the child exists: it waits instead of being refused.
+    with (
+        bind("127.0.0.1", 0) as first,
+        bind("127.0.0.1", 0) as second,
+        socket.create_connection(first.getsockname(), timeout=10) as connection,
+    ):
+        program = CHILD.format(root=str(pytestconfig.rootpath))
+        child = hand_over([sys.executable, "-c", program], [first, second])
+        assert connection.recv(100) == b"port %d" % second.getsockname()[1]
+        assert child.wait(10) == 0
 
 
 def test_a_process_that_was_given_nothing_takes_nothing_over() -> None:

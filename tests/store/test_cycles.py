@@ -44,14 +44,16 @@ def gap(name: str) -> CapabilityGap:
 
 
 def test_what_a_cycle_found_comes_back_whole(store: Store) -> None:
-    store.discoveries.put("cycle-1", [pattern("p1"), pattern("p2")], [gap("g1")])
+    store.discoveries.put_patterns("cycle-1", [pattern("p1"), pattern("p2")])
+    store.discoveries.put_gaps("cycle-1", [gap("g1")])
     assert store.discoveries.of("cycle-1") == ([pattern("p1"), pattern("p2")], [gap("g1")])
 
 
 def test_a_repeated_discovery_replaces_the_one_before(store: Store) -> None:
-    store.discoveries.put("cycle-1", [pattern("p1")], [gap("g1")])
-    store.discoveries.put("cycle-1", [pattern("p2")], [])
-    assert store.discoveries.of("cycle-1") == ([pattern("p2")], [])
+    store.discoveries.put_gaps("cycle-1", [gap("g1")])
+    store.discoveries.put_patterns("cycle-1", [pattern("p1")])
+    store.discoveries.put_patterns("cycle-1", [pattern("p2")])
+    assert store.discoveries.of("cycle-1") == ([pattern("p2")], [gap("g1")])
 
 
 def test_a_cycle_that_has_not_discovered_yet_has_found_nothing(store: Store) -> None:

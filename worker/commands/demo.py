@@ -19,6 +19,7 @@ from worker.demo import Story, StoryEnd
 def demo(
     seconds: Annotated[float, typer.Option(min=2, help="How long users work before the loop first looks.")] = 8.0,
     rate: Annotated[float, typer.Option(min=1, help="Calls per second of all users together.")] = 60.0,
+    *,
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything running afterwards, until Ctrl+C.")] = False,
 ) -> None:
     """Watch an agent improve itself: one whole cycle on an example agent with live traffic, in about a minute."""
