@@ -25,7 +25,8 @@ from domain.contracts import Comparator, MethodSignature, PluginContract
 from domain.experiments import PairedOutcome
 from domain.performance import CallMeasurement, HostUsage
 from domain.routing import PluginVersion
-from plugins.core.process import PluginFailure, PluginProcess
+from plugins.core.failures import PluginFailure
+from plugins.core.process import PluginProcess
 
 STOP_SECONDS = 2.0
 
