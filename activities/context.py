@@ -1,4 +1,4 @@
-"""Architecture 2, the hands' tools - decides what every activity may reach.
+"""Spec 9.1, the hands' tools - decides what every activity may reach.
 
 Rules:
 - Built once by the worker and handed to every activity class; nothing is global.

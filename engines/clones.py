@@ -1,7 +1,8 @@
 """Spec 1.2, repetition pattern - decides which functions are copies of each other, names and literals aside.
 
 Two functions are copies (type 2 of Roy & Cordy, "A survey on software clone detection research", 2007) when their
-bodies have the same syntax tree after every name is replaced by the order of its first use and every literal by its type.
+bodies have the same syntax tree after every name is replaced by the order of its first use and every literal by its
+type.
 
 Rules:
 - A renaming must be consistent: `a + b` and `x + y` are copies, `a + b` and `x + x` are not.

@@ -1,4 +1,4 @@
-"""Spec 2.1 to 2.3, gap analysis - decides what the agent lacks, of which kind, and how much it matters.
+"""Spec 2.1, 2.2 and 2.3, gap analysis - decides what the agent lacks, of which kind, and how much it matters.
 
     score = 0.30 user_request_frequency * user_satisfaction_impact + 0.25 (revenue_impact + efficiency_gain)
           + 0.25 roadmap_alignment * competitive_importance + 0.20 (1 - implementation_complexity)

@@ -1,4 +1,4 @@
-"""Spec 10.1, deployment - decides what the door answers on which path.
+"""Spec 10.1, the door's addresses - decides what the door answers on which path.
 
 Rules:
 - `/mcp`, and `/agents/<name>/mcp` for an agent with a name, serve both protocol generations; `/metrics`, `/healthz` and

@@ -1,4 +1,4 @@
-"""Spec 12.1, key metrics - decides how numbers are written for Prometheus (text format 0.0.4).
+"""Spec 12.1, exposition - decides how numbers are written for Prometheus (text format 0.0.4).
 
 Rules:
 - A family is written once: HELP, TYPE, then its samples in a fixed order.

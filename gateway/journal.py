@@ -1,4 +1,4 @@
-"""Spec 7.2, metrics collection - decides how records wait on disk for a store that does not answer.
+"""Spec 7.2, the ledger's journal - decides how records wait on disk for a store that does not answer.
 
 Rules:
 - One line of JSON per record, in the order in which the calls ended; a line cut short by a crash is left out.

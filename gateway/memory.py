@@ -1,4 +1,4 @@
-"""Spec 10.1, deployment - decides how the gateway uses a store that may not be there.
+"""Spec 10.1, working without the store - decides how the gateway uses a store that may not be there.
 
 Rules:
 - The store is opened at first need, and again at the next need if that failed; nobody who serves calls waits for it.

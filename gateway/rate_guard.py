@@ -1,4 +1,4 @@
-"""Spec 4.1, traffic management - decides whether a caller is calling too fast.
+"""Spec 4.1, rate guard - decides whether a caller is calling too fast.
 
 Rules:
 - One token bucket per caller: it holds a minute's worth of calls and refills evenly.

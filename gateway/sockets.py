@@ -1,4 +1,4 @@
-"""Spec 10.1, deployment - decides how a listening socket outlives the process that serves it.
+"""Spec 10.1, listening sockets - decides how a listening socket outlives the process that serves it.
 
 Rules:
 - The supervisor binds the socket and keeps it; the gateway is started with a copy. While the gateway is down, agents'

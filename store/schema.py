@@ -1,4 +1,4 @@
-"""Spec 10.1, deployment - decides whether a database may be used, and brings its tables up to date.
+"""Spec 10.1, migrations - decides whether a database may be used, and brings its tables up to date.
 
 Rules:
 - Tables are made and changed by migrations only, in one transaction that takes the write lock first: of several

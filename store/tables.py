@@ -1,4 +1,4 @@
-"""Spec 9.1, what is remembered - decides which tables there are.
+"""Spec 9.1, tables - decides which tables there are.
 
 Rules:
 - Tables of two shapes hold whole documents as JSON beside the columns they are searched by: `RecordRow` for things that

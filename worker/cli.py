@@ -1,4 +1,4 @@
-"""Contracts 1, command line - decides how `upgrade-loop` is spelled, and how it ends.
+"""Appendix B, command line - decides how `upgrade-loop` is spelled, and how it ends.
 
 Rules:
 - `--home DIR` and `--json` may stand anywhere on the line.

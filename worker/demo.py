@@ -1,4 +1,4 @@
-"""Contracts 1, the demo's story - decides what happens in it, and when it has gone as it should.
+"""Spec 9.1, the demo's story - decides what happens in it, and when it has gone as it should.
 
     start everything in a home of its own, let twelve users work, look for what to improve (one cycle), answer what the
     loop asks as the owner would, wait until every upgrade has its outcome, stop the users, count.

@@ -1,4 +1,4 @@
-"""Architecture 3, the worker process - decides what runs where: start reading here.
+"""Spec 9.1, the worker process - decides what runs where: start reading here.
 
 Rules:
 - One process polls the loop's queue and the host's queue, on one connection to Temporal.

@@ -1,4 +1,4 @@
-"""Architecture 2, wiring - decides which workflows and activities a worker carries, and with what.
+"""Spec 9.1, wiring - decides which workflows and activities a worker carries, and with what.
 
 Rules:
 - Two queues: the loop's own, and that of the machine the agent lives on. One process may carry both.

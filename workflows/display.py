@@ -1,4 +1,4 @@
-"""Contracts 2, what a person sees in the Temporal Web UI - decides how a workflow's state reads there.
+"""Spec 9.1, what a person sees in the Temporal Web UI - decides how a workflow's state reads there.
 
 Rules:
 - Search attributes say where an upgrade stands; current details say it in words, as markdown.

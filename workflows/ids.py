@@ -1,4 +1,4 @@
-"""Architecture 5, workflow ids - decides how every workflow of the house is called.
+"""Spec 9.1, workflow ids - decides how every workflow of the house is called.
 
 Rules:
 - The id of an upgrade is its capability, so two upgrades of one capability cannot run at once.

@@ -1,4 +1,4 @@
-"""Spec 3.1, sandboxed registration - decides how a plugin process and all it started are bounded and ended at once.
+"""Spec 3.1, process limits - decides how a plugin process and all it started are bounded and ended at once.
 
 Rules:
 - POSIX: the process leads a session of its own; ending it ends the whole group.

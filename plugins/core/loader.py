@@ -1,4 +1,4 @@
-"""Spec 3.4, dynamic loading - decides when a new instance may take calls.
+"""Spec 3.4, bringing a version up - decides when a new instance may take calls.
 
 Rules:
 - Ready means: the process offers its contract's tools, its golden calls of methods without side effects give the

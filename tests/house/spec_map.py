@@ -62,19 +62,7 @@ SECTIONS = {
 }
 
 WAITING = {
-    "1.1": "the scan of code and behaviour",
-    "1.3": "the score of a pattern",
-    "2.1": "the search for gaps",
-    "2.3": "the score of a gap",
-    "3.1": "registering a plugin",
-    "3.3": "the plugin folders",
-    "3.4": "loading and swapping",
-    "4.3": "the statistics of an experiment",
-    "6.2": "the solver",
     "6.3": "the health of dependencies",
-    "7.1": "measuring a version",
-    "7.3": "the comparison of two versions",
-    "8.1": "taking an upgrade back",
 }
 """Sections that no module claims yet, and what is awaited."""
 

@@ -1,4 +1,4 @@
-"""Contracts 1, demo - decides what `upgrade-loop demo` prints.
+"""Spec 9.1, demo - decides what `upgrade-loop demo` prints.
 
 Not here: the story (`worker/demo.py`).
 """

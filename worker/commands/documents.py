@@ -1,4 +1,4 @@
-"""Contracts 1, output documents - decides how records are printed as JSON.
+"""Appendix B, output documents - decides how records are printed as JSON.
 
 Rules:
 - A record keeps its own fields; what the contract names beside them is added.

@@ -1,4 +1,4 @@
-"""Contracts 1, shared options - decides how options that several commands take are spelled.
+"""Appendix B, shared options - decides how options that several commands take are spelled.
 
 Not here: the commands.
 """

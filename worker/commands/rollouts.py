@@ -1,4 +1,4 @@
-"""Contracts 1, rollouts - decides what `upgrade-loop rollouts` says and orders.
+"""Spec 5.1, steering rollouts - decides what `upgrade-loop rollouts` says and orders.
 
 Not here: what an order does (`workflows/rollout.py`).
 """

@@ -1,4 +1,4 @@
-"""Spec 10.1, processes - decides what `up`, `worker` and `gateway` run.
+"""Spec 10.1, commands that run processes - decides what `up`, `worker` and `gateway` run.
 
 Rules:
 - `up` prints one JSON line when everything is ready, and nothing else on stdout.

@@ -1,4 +1,4 @@
-"""Contracts 1, command line - decides how every command finds its installation and gives its answer.
+"""Appendix B, one run of a command - decides how every command finds its installation and gives its answer.
 
 Rules:
 - `--json` prints exactly one JSON document on stdout; everything else a person reads goes to stderr or, without
