@@ -44,8 +44,8 @@ class PerformanceActivities:
         contract = self._context.packages.get((remedy.replaces or remedy.package).digest).contract
         calls = await calls_for(self._context, contract, remedy.capability, samples)
         if remedy.replaces is None:
-            bench = await measure_alone(self._context, remedy.package, calls, REPEATS)
-            return engine.compare(engine.metrics(bench.calls, bench.usage()), None, self._limits())
+            alone = await measure_alone(self._context, remedy.package, calls, REPEATS)
+            return engine.compare(engine.metrics(alone.calls, alone.usage), None, self._limits())
         measured = await measure_pair(self._context, remedy.replaces, remedy.package, calls, REPEATS)
         return engine.compare(
             engine.metrics(measured.candidate, measured.candidate_usage),

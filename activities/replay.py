@@ -29,6 +29,8 @@ from plugins.core.failures import PluginFailure
 from plugins.core.process import PluginProcess
 
 STOP_SECONDS = 2.0
+LEAST_CPU_SECONDS = 0.2
+"""Processor time below which the operating system's clock ticks (10 ms) say nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Bench:
 
     process: PluginProcess
     start_ms: float
-    started: float
+    began: float = 0.0
+    cpu_at_begin: float = 0.0
     calls: list[CallMeasurement] = field(default_factory=list)
 
     @classmethod
@@ -55,8 +58,11 @@ class Bench:
         begun = time.perf_counter()
         contract = context.packages.get(version.digest).contract
         process = await PluginProcess.start(context.packages.path(version.digest), contract)
-        now = time.perf_counter()
-        return cls(process=process, start_ms=(now - begun) * 1000, started=now)
+        return cls(process=process, start_ms=(time.perf_counter() - begun) * 1000)
+
+    def begin(self) -> None:
+        """Count what the version uses from now on."""
+        self.began, self.cpu_at_begin = time.perf_counter(), self.process.cpu_seconds()
 
     async def run(self, call: ReplayCall) -> tuple[JsonObject | None, float]:
         """Make one call; the result is None if it failed, the duration is in milliseconds."""
@@ -74,12 +80,13 @@ class Bench:
         return result, duration
 
     def usage(self) -> HostUsage:
-        """Return what the version used since it started."""
+        """Return what the version used since it began; processor time too short to be measured is left out."""
         if not self.process.alive:
             return HostUsage(start_ms=self.start_ms)
+        cpu_seconds = self.process.cpu_seconds() - self.cpu_at_begin
         return HostUsage(
-            wall_seconds=max(time.perf_counter() - self.started, 1e-6),
-            cpu_seconds=self.process.cpu_seconds(),
+            wall_seconds=max(time.perf_counter() - self.began, 1e-6),
+            cpu_seconds=cpu_seconds if cpu_seconds >= LEAST_CPU_SECONDS else None,
             memory_mb=self.process.rss_bytes() / 2**20,
             start_ms=self.start_ms,
         )
@@ -96,16 +103,27 @@ async def calls_for(context: Context, contract: PluginContract, capability: str,
     return calls
 
 
-async def measure_alone(context: Context, version: PluginVersion, calls: Sequence[ReplayCall], repeats: int) -> Bench:
+@dataclass(frozen=True)
+class AloneMeasurement:
+    """What one version did alone."""
+
+    calls: tuple[CallMeasurement, ...]
+    usage: HostUsage
+
+
+async def measure_alone(
+    context: Context, version: PluginVersion, calls: Sequence[ReplayCall], repeats: int
+) -> AloneMeasurement:
     """Run the calls on one version and return what was measured."""
     bench = await Bench.start(context, version)
+    bench.begin()
     try:
         for _ in range(repeats):
             for call in calls:
                 await bench.run(call)
+        return AloneMeasurement(calls=tuple(bench.calls), usage=bench.usage())
     finally:
         await bench.process.stop(STOP_SECONDS)
-    return bench
 
 
 async def measure_pair(
@@ -118,6 +136,8 @@ async def measure_pair(
             bench = await Bench.start(context, version)
             stack.push_async_callback(bench.process.stop, STOP_SECONDS)
             benches.append(bench)
+        for bench in benches:
+            bench.begin()
         pairs = [await _pair(benches[0], benches[1], call, repeats) for call in calls]
         return PairMeasurement(
             pairs=tuple(pairs),

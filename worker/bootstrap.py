@@ -46,13 +46,14 @@ CATCH_UP = timedelta(hours=1)
 
 async def prepare(client: Client, settings: Settings) -> None:
     """Make search attributes, retention and Schedules what they should be."""
-    await _add_search_attributes(client)
+    await add_search_attributes(client)
     await _keep_histories(client)
     await _schedule(client, CYCLE_SCHEDULE, _cycle_schedule(settings))
     await _schedule(client, JANITOR_SCHEDULE, _janitor_schedule(settings))
 
 
-async def _add_search_attributes(client: Client) -> None:
+async def add_search_attributes(client: Client) -> None:
+    """Make the search attributes that are missing."""
     listing = ListSearchAttributesRequest(namespace=client.namespace)
     known = (await client.operator_service.list_search_attributes(listing)).custom_attributes
     missing = {key.name: key.indexed_value_type for key in SEARCH_ATTRIBUTES if key.name not in known}

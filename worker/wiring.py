@@ -126,7 +126,7 @@ def host_activities(context: Context) -> list[Activity]:
 
 def loop_worker(client: Client, context: Context, executor: Executor) -> Worker:
     """Return the worker of the loop's own queue: workflows, and activities that need the store only."""
-    return _worker(
+    return worker_of(
         client,
         context.settings.temporal.task_queue,
         workflows=WORKFLOWS,
@@ -137,7 +137,7 @@ def loop_worker(client: Client, context: Context, executor: Executor) -> Worker:
 
 def host_worker(client: Client, context: Context, executor: Executor) -> Worker:
     """Return the worker of the host's queue."""
-    return _worker(
+    return worker_of(
         client,
         context.settings.temporal.host_queue,
         activities=host_activities(context),
@@ -151,7 +151,8 @@ def sandbox() -> SandboxedWorkflowRunner:
     return SandboxedWorkflowRunner(restrictions=restrictions)
 
 
-def _worker(client: Client, queue: str, **parts: Any) -> Worker:
+def worker_of(client: Client, queue: str, **parts: Any) -> Worker:
+    """Return a worker of a queue with the house's options."""
     return Worker(
         client,
         task_queue=queue,
