@@ -36,3 +36,20 @@ async def world(skipping: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[
     async with made_world(skipping.client, tmp_path) as made:
         yield made
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ticking() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server on which time passes as it does, for tests that answer while somebody waits."""
+    environment = await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(find_temporal()), data_converter=pydantic_data_converter
+    )
+    async with environment:
+        await add_search_attributes(environment.client)
+        yield environment
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def still(ticking: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[World]:
+    async with made_world(ticking.client, tmp_path) as made:
+        yield made

@@ -192,7 +192,9 @@ class JudgedWithTraffic:
 
 
 @asynccontextmanager
-async def made_world(client: Client, root: Path, code: str = "def add(self, a, b): return {'sum': a + b}") -> AsyncIterator[World]:
+async def made_world(
+    client: Client, root: Path, code: str = "def add(self, a, b): return {'sum': a + b}"
+) -> AsyncIterator[World]:
     """Make a world in a folder, with both workers and a gateway running."""
     home = Home(root / "home").create()
     registry = root / "registry"
@@ -228,7 +230,9 @@ def _installed(context: Context, folder: Path) -> PluginVersion:
     now = datetime.now(UTC)
     context.store.packages.put(package, now)
     context.folders.install(version)
-    context.store.routes.save(context.store.routes.load().with_route(Route(capability=CAPABILITY, control=version)), now)
+    context.store.routes.save(
+        context.store.routes.load().with_route(Route(capability=CAPABILITY, control=version)), now
+    )
     return version
 
 
