@@ -4,11 +4,11 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_asyncio
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.testing import WorkflowEnvironment
 
+from tests.workflows.recording import skipping_environment
 from tests.workflows.world import World, made_world
 from worker.bootstrap import add_search_attributes
 from worker.temporal_server import find_temporal
@@ -17,17 +17,8 @@ from worker.temporal_server import find_temporal
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
     """A real Temporal server that skips time."""
-    environment = await WorkflowEnvironment.start_time_skipping_v2(
-        ts_config=TimeSkippingConfig(max_session_skip_count=100_000),
-        dev_server_existing_path=str(find_temporal()),
-        dev_server_extra_args=[
-            *("--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"),
-            *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="10ms"'),
-        ],
-        data_converter=pydantic_data_converter,
-    )
+    environment = await skipping_environment()
     async with environment:
-        await add_search_attributes(environment.client)
         yield environment
 
 

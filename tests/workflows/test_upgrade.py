@@ -220,10 +220,11 @@ async def test_a_rollback_is_refused_to_who_may_not_order_it_and_for_what_is_ove
 
 
 async def rolled_back(world: World, order: m.RollbackInput) -> m.TakenBack:
-    return await world.client.execute_workflow(
+    ended: m.TakenBack = await world.client.execute_workflow(
         "Rollback",
         order,
         id=rollback_workflow_id(order.upgrade_id),
         task_queue=world.context.settings.temporal.task_queue,
         result_type=m.TakenBack,
     )
+    return ended
