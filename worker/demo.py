@@ -159,12 +159,14 @@ class Story:
         self, api: SelfUpgradingLoopAPI, store: Store, cycle: CycleRecord
     ) -> list[UpgradeRecord]:
         deadline = time.monotonic() + PATIENCE_SECONDS
+        answered: set[str] = set()
         while True:
             self._narrate(store)
             found = [store.upgrades.find(upgrade_id) for upgrade_id in cycle.upgrade_ids]
             records = [record for record in found if record is not None]
             for record in records:
-                if record.status is UpgradeStatus.AWAITING_APPROVAL:
+                if record.status is UpgradeStatus.AWAITING_APPROVAL and record.id not in answered:
+                    answered.add(record.id)
                     await api.approve_upgrade(record.opportunity_id, "the demo's owner agrees")
             everyone = len(records) == len(cycle.upgrade_ids)
             if (everyone and all(record.status in OUTCOMES for record in records)) or time.monotonic() > deadline:
