@@ -75,9 +75,7 @@ def _print(end: StoryEnd) -> None:
             (one.capability, one.from_version or "new", one.to_version, one.status, one.reason) for one in end.upgrades
         ]
         out.print(table("What became of it", ("capability", "from", "to", "outcome", "why"), rows))
-        out.print(
-            f"{end.calls} calls, {end.failed_by_loop} of them failed by the loop. "
-            f"Every step: {end.addresses.ui or 'your Temporal UI'}"
-        )
+        out.print(f"{end.calls} calls, {end.failed_by_loop} of them failed by the loop.", highlight=False)
+        out.print("With --keep everything goes on running, and the Temporal UI shows every step.", highlight=False)
 
     SESSION.answer(demo_document(end), human)
