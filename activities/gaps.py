@@ -14,6 +14,7 @@ from temporalio import activity
 from activities import messages as m
 from activities.context import Context
 from activities.landscape import landscape_of
+from domain.base import counted
 from engines.gaps import find_gaps
 
 
@@ -36,4 +37,6 @@ class GapActivities:
         landscape = landscape_of(self._context, with_market=settings.market_scan_enabled)
         gaps = find_gaps(requests, usage, landscape)
         store.discoveries.put_gaps(message.cycle_id, gaps)
-        return m.Discovered(found=len(gaps), summary=f"{len(gaps)} gaps in {len(requests)} requests.")
+        return m.Discovered(
+            found=len(gaps), summary=f"{counted(len(gaps), 'gap')} in {counted(len(requests), 'request')}."
+        )

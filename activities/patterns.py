@@ -19,6 +19,7 @@ from temporalio import activity
 from activities import messages as m
 from activities.context import Context, beating
 from config.settings import ScanDepth
+from domain.base import counted
 from domain.patterns import ArchitecturalPattern, ScanResult, SourceFile
 from engines.patterns import bottlenecks, rank, scan_sources
 
@@ -44,7 +45,8 @@ class PatternActivities:
             patterns = rank([*scanned.patterns, *behaviour])
             await asyncio.to_thread(self._context.store.discoveries.put_patterns, message.cycle_id, patterns)
         skipped = f", {len(scanned.skipped)} skipped" if scanned.skipped else ""
-        summary = f"{len(patterns)} patterns in {scanned.files} files ({scanned.lines} lines{skipped}) and in calls."
+        where = f"{counted(scanned.files, 'file')} ({scanned.lines} lines{skipped})"
+        summary = f"{counted(len(patterns), 'pattern')} in {where} and in calls."
         return m.Discovered(found=len(patterns), summary=summary)
 
     async def _scan(self, depth: ScanDepth, min_frequency: int) -> ScanResult:

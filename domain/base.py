@@ -33,3 +33,8 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 JsonObject = dict[str, JsonValue]
 """A JSON object as it came from, or goes to, the outside."""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a count with its noun, as people write it: `1 gap`, `2 gaps`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

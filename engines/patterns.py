@@ -1,4 +1,4 @@
-"""Spec 1.1, 1.2 and 1.3, pattern recognition - decides which patterns source code and usage show, and how much each matters.
+"""Spec 1.1, 1.2 and 1.3, pattern recognition - decides which patterns code and usage show, and how much each matters.
 
     score = 0.25 frequency + 0.35 impact + 0.20 (1 - complexity) + 0.20 (1 - risk)
 

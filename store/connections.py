@@ -32,7 +32,7 @@ PATIENCE_SECONDS = 10
 WRITING = "writing"
 """Execution option of the connections that are going to write."""
 
-_DAMAGED = "Move the file away; a new one is made at the next start. `snapshot restore` brings the state back."
+_DAMAGED = "Move the file away; a new one is made at the next start. A saved home brings the state back."
 _CLOSED = "Check that the folder exists and that you may write in it."
 _LOCKED = "End the program that holds it, then try again."
 _REASONS: tuple[tuple[str, str, str], ...] = (

@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import click
 import orjson
 import typer
 
@@ -55,9 +54,12 @@ def main(arguments: Sequence[str]) -> int:
         app(rest, prog_name="upgrade-loop", standalone_mode=False)
     except UpgradeLoopError as failure:
         return _fail(failure)
-    except click.ClickException as wrong:
-        return _fail(InvalidInput(wrong.format_message(), hint="`upgrade-loop --help` shows what there is."))
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as wrong:
+        message = wrong.format_message()
+        if not message:
+            return InvalidInput.exit_code  # nothing was asked for, and the help has been printed already
+        return _fail(InvalidInput(message, hint="`upgrade-loop --help` shows what there is."))
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     return SESSION.code
 

@@ -6,10 +6,11 @@
 Rules:
 - Nothing is simulated: a real Temporal server, real plugin processes, real calls; what the story says is read from the
   store.
+- The demo's home is removed when the story has gone as it should, and kept otherwise.
 - The story has gone as it should when a new capability and a better version were deployed, a harmful version was taken
   back, and no call was failed by the loop, neither in the ledger nor in the eyes of the users.
 
-Not here: the agent, its users and its plugins (`examples/agent/`).
+Not here: the agent, its users and its plugins (`examples/agent/`); the words (`worker/narration.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +25,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from activities.context import LOOP
 from config.home import Home
-from domain.audit import AuditEntry
 from domain.cycles import CycleRecord, CycleStatus
 from domain.errors import UpgradeImplementationFailed
 from domain.upgrades import OUTCOMES, UpgradeRecord, UpgradeStatus
@@ -37,6 +36,7 @@ from worker.addresses import StackAddresses, connect
 from worker.agents import adopt, settings_of
 from worker.api import SelfUpgradingLoopAPI
 from worker.main import built_context
+from worker.narration import Line, Mood, Narrator
 from worker.processes import stop_event
 from worker.stack import Stack, StackOptions
 
@@ -44,7 +44,6 @@ AGENT = Path(__file__).resolve().parent.parent / "examples" / "agent"
 SEED = 7
 PATIENCE_SECONDS = 150.0
 LOOK_SECONDS = 0.5
-TOLD = ("cycle.", "phase.", "opportunity.found", "decision.", "approval.", "step.", "stage.", "rollout.", "upgrade.")
 
 
 @dataclass(frozen=True)
@@ -95,15 +94,14 @@ class Story:
     warm_up: float
     rate: float
     keep: bool
-    tell: Callable[[str], None]
-    _told: int = 0
+    tell: Callable[[Line], None]
 
     async def run(self, ended: Callable[[StoryEnd], None]) -> StoryEnd:
         """Tell the story, hand its end over, and clear away."""
         stopping = stop_event()
         own = Home(self.home.root / "demo" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
         settings = adopt(own, AGENT, datetime.now(UTC))
-        stack = Stack(own, settings, StackOptions())
+        stack = Stack(own, settings, StackOptions(), self._of_part)
         try:
             client = await self._start(own, stack)
             with built_context(own, settings, client) as context:
@@ -111,27 +109,31 @@ class Story:
                 end = await self._act(api, context.store, own, stack.addresses)
             ended(end)
             if self.keep:
-                self.tell(f"Still running. Temporal UI: {stack.addresses.ui}. Ctrl+C ends it.")
+                self._say("demo", f"still running; Ctrl+C ends it. Temporal UI: {stack.addresses.ui}")
                 await stopping.wait()
         finally:
             await stack.stop()
-        await asyncio.to_thread(shutil.rmtree, own.root, ignore_errors=True)
+        if end.as_told:
+            await asyncio.to_thread(shutil.rmtree, own.root, ignore_errors=True)
+        else:
+            self._say("demo", f"what happened, logs included, is kept in {own.root}", Mood.BAD)
         return end
 
     async def _start(self, home: Home, stack: Stack) -> Client:
-        self.tell("Starting Temporal, the worker and the gateway ...")
+        self._say("demo", "starts Temporal, the worker and the gateway")
         await stack.start()
-        self.tell(f"Temporal UI: {stack.addresses.ui}   Door: {stack.addresses.gateway}")
+        self._say("demo", f"all are up. Watch every step at {stack.addresses.ui or 'your Temporal UI'}")
         return await connect(home, settings_of(home))
 
     async def _act(self, api: SelfUpgradingLoopAPI, store: Store, home: Home, addresses: StackAddresses) -> StoryEnd:
         users = Users(addresses.gateway, SEED, self.rate)
         await users.start()
-        self.tell(f"Twelve users work, {self.rate:g} calls a second ...")
+        self._say("demo", f"twelve users work with the agent, {self.rate:g} calls a second at most")
         await asyncio.sleep(self.warm_up)
         cycle_id = await api.trigger_cycle()
-        cycle = await self._until_cycle_ended(store, cycle_id)
-        upgrades = await self._until_upgrades_ended(api, store, cycle)
+        narrator = Narrator(store)
+        cycle = await self._until_cycle_ended(store, cycle_id, narrator)
+        upgrades = await self._until_upgrades_ended(api, store, cycle, narrator)
         report = await users.stop()
         async with AdminClient.of(home) as gateway:
             await gateway.flush()
@@ -145,10 +147,10 @@ class Story:
             addresses=addresses,
         )
 
-    async def _until_cycle_ended(self, store: Store, cycle_id: str) -> CycleRecord:
+    async def _until_cycle_ended(self, store: Store, cycle_id: str, narrator: Narrator) -> CycleRecord:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
-            self._narrate(store)
+            self._pass_on(narrator)
             cycle = store.cycles.find(cycle_id)
             if cycle is not None and cycle.status is not CycleStatus.RUNNING:
                 return cycle
@@ -156,30 +158,31 @@ class Story:
         raise UpgradeImplementationFailed(f"Cycle {cycle_id} did not end in time.", hint="See the logs in the home.")
 
     async def _until_upgrades_ended(
-        self, api: SelfUpgradingLoopAPI, store: Store, cycle: CycleRecord
+        self, api: SelfUpgradingLoopAPI, store: Store, cycle: CycleRecord, narrator: Narrator
     ) -> list[UpgradeRecord]:
         deadline = time.monotonic() + PATIENCE_SECONDS
+        answered: set[str] = set()
         while True:
-            self._narrate(store)
+            self._pass_on(narrator)
             found = [store.upgrades.find(upgrade_id) for upgrade_id in cycle.upgrade_ids]
             records = [record for record in found if record is not None]
             for record in records:
-                if record.status is UpgradeStatus.AWAITING_APPROVAL:
+                if record.status is UpgradeStatus.AWAITING_APPROVAL and record.id not in answered:
+                    answered.add(record.id)
                     await api.approve_upgrade(record.opportunity_id, "the demo's owner agrees")
             everyone = len(records) == len(cycle.upgrade_ids)
             if (everyone and all(record.status in OUTCOMES for record in records)) or time.monotonic() > deadline:
                 return [api.with_stages(record) for record in records]
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _narrate(self, store: Store) -> None:
-        while entries := store.audit.entries(after=self._told):
-            self._told = entries[-1].sequence
-            for entry in entries:
-                if entry.action.startswith(TOLD):
-                    self.tell(_line(entry))
+    def _pass_on(self, narrator: Narrator) -> None:
+        for line in narrator.news():
+            self.tell(line)
 
+    def _of_part(self, name: str, sentence: str) -> None:
+        """Pass on what happens to a process of ours; that it started is no news."""
+        if not sentence.startswith("started"):
+            self._say("demo", f"{name}: {sentence}", Mood.BAD)
 
-def _line(entry: AuditEntry) -> str:
-    detail = entry.detail.get("detail") or entry.detail.get("description") or ""
-    who = "" if entry.actor == LOOP else f" by {entry.actor}"
-    return f"{entry.at:%H:%M:%S}  {entry.subject}  {entry.action}{who}  {detail}".rstrip()
+    def _say(self, subject: str, text: str, mood: Mood = Mood.PLAIN) -> None:
+        self.tell(Line(datetime.now(UTC), subject, text, mood))

@@ -18,7 +18,7 @@ import contextlib
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class StackOptions:
     ui_port: int = 0
 
 
+def _to_stderr(name: str, sentence: str) -> None:
+    sys.stderr.write(f"{name}: {sentence}\n")
+
+
 class Leftover(Model):
     """A process that `up` started, recognisable even if its number is used again."""
 
@@ -71,11 +75,13 @@ class Stack:
         home: where everything lies.
         settings: of the installation.
         options: ports and addresses.
+        tell: told of every part that starts or dies: its name, and what happened.
     """
 
     home: Home
     settings: Settings
     options: StackOptions
+    tell: Callable[[str, str], None] = _to_stderr
     addresses: StackAddresses = field(init=False)
     _supervisors: list[tuple[Supervisor, threading.Thread]] = field(default_factory=list)
     _sockets: list[socket.socket] = field(default_factory=list)
@@ -148,7 +154,7 @@ class Stack:
         thread.start()
 
     def _tell(self, name: str, sentence: str) -> None:
-        sys.stderr.write(f"{name}: {sentence}\n")
+        self.tell(name, sentence)
         self._remember()
 
     async def _until_door_ready(self, door: str) -> None:

@@ -66,7 +66,7 @@ class Door(Protocol):
         """Connect."""
 
     async def tools(self) -> dict[str, Tool]:
-        """List the tools by name."""
+        """List the tools by name; an OSError or a LookupError when that cannot be had."""
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Answer:
         """Call a tool."""
@@ -153,7 +153,10 @@ class SdkDoor:
 
     async def tools(self) -> dict[str, Tool]:
         """List the tools by name."""
-        listed = await self._connected().list_tools()
+        try:
+            listed = await self._connected().list_tools()
+        except MCPError as error:
+            raise ConnectionError(f"{self._user}: {error.message}") from error
         return {tool.name: Tool(tool.name, tool.input_schema) for tool in listed.tools}
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> Answer:

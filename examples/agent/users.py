@@ -1,7 +1,8 @@
 """The example agent's users: twelve people whose agent calls tools through the door, all day long.
 
 Rules:
-- Calls arrive in an open loop, at random moments and from a seeded source: a slow door does not slow the users down.
+- Calls arrive at random moments, from a seeded source, and each is made by a user who is free: whoever waits for an
+  answer asks nothing else. So a busy machine has fewer calls, and no queue that outgrows every timeout.
 - A call fails when its answer is an error, or when no answer comes even over a second connection. A tool that is not
   there, or not yet enabled for the user, is lacking and counted apart.
 - Whoever lacks unit conversion calls it by the name it should have, or asks for it in their own words; they look at
@@ -148,7 +149,7 @@ class Users:
     Args:
         door_url: the door's address, such as `http://127.0.0.1:8700/mcp`.
         seed: makes who calls what with which inputs, and when, the same again.
-        calls_per_second: mean rate of all users together.
+        calls_per_second: mean rate of all users together, while the door keeps up with it.
     """
 
     def __init__(self, door_url: str, seed: int, calls_per_second: float = 60.0) -> None:
@@ -157,6 +158,7 @@ class Users:
         self._rate = calls_per_second
         self._users: list[_User] = []
         self._arrivals: asyncio.Task[None] | None = None
+        self._free: list[_User] = []
         self._calls: set[asyncio.Task[None]] = set()
         self._tallies: dict[str, Tally] = {job: Tally() for job in _JOBS}
         self._failed: Counter[str] = Counter()
@@ -168,6 +170,7 @@ class Users:
         self._users = [self._user(name) for name in USERS]
         for user in self._users:
             await user.door.open()
+        self._free = list(self._users)
         self._arrivals = asyncio.create_task(self._arrive())
 
     async def stop(self) -> UserReport:
@@ -208,14 +211,16 @@ class Users:
         while True:
             due += random.expovariate(self._rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            call = asyncio.create_task(self._serve(random.choice(self._users)))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            if self._free:
+                call = asyncio.create_task(self._serve(self._free.pop(random.randrange(len(self._free)))))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
 
     async def _serve(self, user: _User) -> None:
         began = time.perf_counter()
         job, answer = await user.act()
         self._count(user.name, job, answer, (time.perf_counter() - began) * 1000)
+        self._free.append(user)
 
     def _count(self, user: str, job: str, answer: Answer, elapsed_ms: float) -> None:
         tally = self._tallies[job]

@@ -96,7 +96,7 @@ class PackageStore:
         """
         folder = self.root / digest
         if not _DIGEST.fullmatch(digest) or not (folder / MANIFEST).is_file():
-            raise NotFound(f"There is no plugin package {digest}.", hint="`plugin list` shows the packages there are.")
+            raise NotFound(f"There is no plugin package {digest}.", hint="Add it again from where it came.")
         return folder
 
     def get(self, digest: str) -> PluginPackage:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -50,6 +51,7 @@ class PluginRegistry:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._seen: dict[str, IndexEntry] = {}
 
     def entries(self) -> list[PluginPackage]:
         """Return every package on offer, by name, the newest version first."""
@@ -73,9 +75,11 @@ class PluginRegistry:
         raise NotFound(f"The registry {self._root} does not offer {package.id} with digest {package.digest[:12]}.")
 
     def _current(self) -> tuple[IndexEntry, ...]:
-        known = {entry.folder: entry for entry in self._read().entries}
+        written = {entry.folder: entry for entry in self._read().entries}
+        known = {**written, **self._seen}
         found = tuple(entry for folder in self._folders() if (entry := self._entry(folder, known)) is not None)
-        if found != tuple(known.values()):
+        self._seen = {entry.folder: entry for entry in found}
+        if _offers(found) != _offers(written.values()):
             with contextlib.suppress(OSError):
                 write_whole(self._index, RegistryIndex(entries=found).model_dump_json(indent=2).encode())
         return found
@@ -102,6 +106,11 @@ class PluginRegistry:
     @property
     def _index(self) -> Path:
         return self._root / "index.json"
+
+
+def _offers(entries: Iterable[IndexEntry]) -> list[tuple[str, PluginPackage]]:
+    """Return what an index offers; stamps aside, which differ from one copy of the same registry to another."""
+    return [(entry.folder, entry.package) for entry in entries]
 
 
 def _stamp(folder: Path) -> int:
