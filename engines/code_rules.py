@@ -41,7 +41,7 @@ _MODULES: Final[Mapping[str, str]] = {
 }
 
 _NAMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("eval", "exec", "compile", "__import__", "__builtins__"), "dynamic_code"),
+    **dict.fromkeys(("eval", "exec", "compile", "__import__", "__builtins__", "sys.modules"), "dynamic_code"),
     **dict.fromkeys(("os.environ", "os.environb", "os.getenv", "os.putenv"), "environment"),
     **dict.fromkeys(("os.system", "os.popen", "os.fork", "os.startfile", "os.posix_spawn"), "subprocess"),
     **dict.fromkeys(("os.execv", "os.execve", "os.execvp", "os.spawnv", "os.spawnl", "os.kill"), "subprocess"),
@@ -108,11 +108,24 @@ def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[U
 
 def _of_call(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
     name = dotted(node.func, aliases)
+    if name == "getattr" and len(node.args) > 1:
+        yield from _of_getattr(node, aliases, path)
     of_module = name in _OPENERS or top_of(name) in {top_of(module) for module in aliases.values()}
     if (name in _OPENERS or name.endswith(".open")) and _writes(node, is_method=not of_module):
         yield Use("file_write", "opening a file to write", path, node.lineno)
     elif isinstance(node.func, ast.Attribute) and node.func.attr in _WRITING_METHODS:
         yield Use("file_write", f"call of .{node.func.attr}()", path, node.lineno)
+
+
+def _of_getattr(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
+    """Yield what is taken out of a module by the text of its name; a text made at run time may name anything."""
+    module, wanted = dotted(node.args[0], aliases), node.args[1]
+    if module not in aliases.values():
+        return
+    if not isinstance(wanted, ast.Constant):
+        yield Use("dynamic_code", f"use of whatever is named in {module}", path, node.lineno)
+    elif (name := f"{module}.{wanted.value}") in _NAMES:
+        yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
 
 
 def _writes(call: ast.Call, *, is_method: bool) -> bool:
