@@ -124,7 +124,7 @@ def _of_getattr(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterat
         return
     if not isinstance(wanted, ast.Constant):
         yield Use("dynamic_code", f"use of whatever is named in {module}", path, node.lineno)
-    elif (name := f"{module}.{wanted.value}") in _NAMES:
+    elif (name := f"{module}.{wanted.value!s}") in _NAMES:
         yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
 
 
