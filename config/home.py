@@ -9,8 +9,10 @@ Not here: what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +79,20 @@ class Home:
 
     def admin_token(self) -> str:
         """Return the secret of the admin port, made at first use and readable by the owner only."""
+        if not self.token_file.exists():
+            self._make_token()
+        return self.token_file.read_text(encoding="ascii").strip()
+
+    def _make_token(self) -> None:
+        """Put a token in place, whole, unless another process was first."""
+        draft = self.token_file.with_name(f"{self.token_file.name}.{secrets.token_hex(8)}.new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
         try:
-            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self.token_file.read_text(encoding="ascii").strip()
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            token = secrets.token_urlsafe(32)
-            file.write(token)
-        return token
+            with contextlib.suppress(FileExistsError):
+                if sys.platform == "win32":
+                    draft.rename(self.token_file)  # refuses to replace, unlike everywhere else
+                else:
+                    self.token_file.hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)
