@@ -16,7 +16,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import ConfigurationInvalid
+
 HOME_VARIABLE = "UPGRADE_LOOP_HOME"
+_HINT = f"Name a folder you may write in with --home DIR or {HOME_VARIABLE}."
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,30 @@ class Home:
         named = given or (Path(value) if (value := os.environ.get(HOME_VARIABLE)) else None)
         return cls((named or Path.home() / ".upgrade-loop").expanduser().resolve())
 
+    def checked(self) -> Home:
+        """Return this home, if it is a folder or could become one.
+
+        Raises:
+            ConfigurationInvalid: a file stands where it, or a folder above it, should be.
+        """
+        for place in (self.root, *self.root.parents):
+            if place.exists():
+                if not place.is_dir():
+                    raise ConfigurationInvalid(f"The home {self.root} cannot be used: {place} is a file.", hint=_HINT)
+                break
+        return self
+
     def create(self) -> Home:
-        """Make the folders that are always there."""
-        for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders that are always there.
+
+        Raises:
+            ConfigurationInvalid: they cannot be made.
+        """
+        try:
+            for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationInvalid(f"The home {self.root} cannot be made: {error.strerror}.", hint=_HINT) from error
         return self
 
     @property

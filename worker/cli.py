@@ -13,8 +13,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
-import click
 import orjson
 import typer
 
@@ -25,12 +25,14 @@ from worker.commands.demo import demo
 from worker.commands.session import SESSION
 from worker.processes import leave
 
+_WrongLine = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[2])
+"""What typer raises for every wrong line: click's `ClickException`, be it click's own or the copy inside typer."""
+
 app = typer.Typer(
     name="upgrade-loop",
     help="Lets a long-lived AI agent improve itself, prove it, and take it back.\n\n"
     "--home DIR (or UPGRADE_LOOP_HOME) says where everything is kept; --json prints one JSON document. "
     "Both may stand anywhere on the line.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -52,12 +54,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
         rest = _common_options(arguments)
-        app(rest, prog_name="upgrade-loop", standalone_mode=False)
+        app(rest or ["--help"], prog_name="upgrade-loop", standalone_mode=False)
     except UpgradeLoopError as failure:
         return _fail(failure)
-    except click.ClickException as wrong:
+    except _WrongLine as wrong:
         return _fail(InvalidInput(wrong.format_message(), hint="`upgrade-loop --help` shows what there is."))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     return SESSION.code
 
@@ -79,7 +81,7 @@ def _common_options(arguments: Sequence[str]) -> list[str]:
             given = Path(word.removeprefix("--home="))
         else:
             rest.append(word)
-    SESSION.home = Home.locate(given)
+    SESSION.home = Home.locate(given).checked()
     return rest
 
 

@@ -23,7 +23,7 @@ from domain.roles import Command
 from worker.commands.options import DEFAULT_ACTOR, Actor
 from worker.commands.session import SESSION
 
-app = typer.Typer(help="See, check and change the settings.", no_args_is_help=True)
+app = typer.Typer(help="See, check and change the settings.")
 
 SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="A settings file, as `config show` prints it.")]
 
