@@ -58,7 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     except UpgradeLoopError as failure:
         return _fail(failure)
     except _WrongLine as wrong:
-        return _fail(InvalidInput(wrong.format_message(), hint="`upgrade-loop --help` shows what there is."))
+        said = f"{wrong.format_message().rstrip('.')}."
+        return _fail(InvalidInput(said, hint="`upgrade-loop --help` shows what there is."))
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return SESSION.code

@@ -46,7 +46,7 @@ def check(file: SettingsFile) -> None:
 def apply(file: SettingsFile, actor: Actor = DEFAULT_ACTOR) -> None:
     """Check a settings file and make it this installation's."""
     if objection := objection_to(SESSION.settings, actor, Command.CONFIGURE_LOOP):
-        raise PermissionDenied(objection)
+        raise PermissionDenied(objection, hint="Name with --as a person whose role under `roles` includes it.")
     applied = apply_file(SESSION.home.create(), file)
     now = datetime.now(UTC)
     with SESSION.store() as store:
