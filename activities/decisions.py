@@ -100,8 +100,9 @@ class DecisionActivities:
                 significance_level=settings.ab_testing.default_significance_level,
                 power=settings.ab_testing.default_power,
                 max_latency_regression_percent=settings.performance.max_latency_regression_percent,
+                max_duration=timedelta(days=settings.ab_testing.max_experiment_duration_days),
             ),
-            automatic_rollback=settings.rollback.auto_rollback_enabled and settings.rollout.auto_rollback_on_failure,
+            automatic_rollback=settings.takes_back_by_itself,
             approval_timeout=timedelta(hours=settings.decision.approval_timeout_hours),
         )
 

@@ -15,7 +15,7 @@ from activities import messages as m
 from activities.context import LOOP, Context, beating
 from activities.replay import calls_for, measure_pair
 from domain.experiments import Experiment
-from engines.experiments import analyse
+from engines.experiments import analyse, required_pairs
 
 REPEATS = 3
 
@@ -54,4 +54,5 @@ class ExperimentActivities:
         async with beating():
             measured = await measure_pair(self._context, control, candidate, calls, REPEATS)
         analysis = analyse(measured.pairs, experiment.success_criteria)
-        return experiment.model_copy(update={"analysis": analysis})
+        needed = required_pairs(experiment.success_criteria)
+        return experiment.model_copy(update={"analysis": analysis, "required_sample_size": needed})

@@ -1,7 +1,8 @@
 """Spec 8.1, rollback strategies - decides whether an upgrade may be taken back, and with which compensations.
 
 Rules:
-- A person's role is checked here, whichever way the order came; the saga and the janitor need none.
+- A person's role is checked here, whichever way the order came; the saga and the janitor need none. Where rolling back
+  is switched off, a person's order is refused.
 - A running upgrade is taken back by its own saga only: an order from outside is told where to go.
 - An upgrade is not taken back from under a later one of the same capability; that one goes first.
 - FULL takes every compensation, COMPENSATING all but the snapshot, PARTIAL those of the chosen components; GRADUAL
@@ -112,6 +113,8 @@ class RollbackActivities:
     def _objection_to_person(self, order: m.RollbackInput, record: UpgradeRecord) -> str:
         if objection := objection_to(self._settings, order.actor or "nobody", Command.ROLLBACK_UPGRADE):
             return objection
+        if not self._settings.rollback.enabled:
+            return "Rolling back is switched off: `rollback.enabled` is false in the settings."
         if record.status in _RUNNING:
             return f"{record.id} is still {record.status}; send rollback_upgrade to upgrade-{record.capability}."
         later = self._deployed_after(record)

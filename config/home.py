@@ -9,12 +9,17 @@ Not here: what is in the files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import ConfigurationInvalid
+
 HOME_VARIABLE = "UPGRADE_LOOP_HOME"
+_HINT = f"Name a folder you may write in with --home DIR or {HOME_VARIABLE}."
 
 
 @dataclass(frozen=True)
@@ -29,10 +34,30 @@ class Home:
         named = given or (Path(value) if (value := os.environ.get(HOME_VARIABLE)) else None)
         return cls((named or Path.home() / ".upgrade-loop").expanduser().resolve())
 
+    def checked(self) -> Home:
+        """Return this home, if it is a folder or could become one.
+
+        Raises:
+            ConfigurationInvalid: a file stands where it, or a folder above it, should be.
+        """
+        for place in (self.root, *self.root.parents):
+            if place.exists():
+                if not place.is_dir():
+                    raise ConfigurationInvalid(f"The home {self.root} cannot be used: {place} is a file.", hint=_HINT)
+                break
+        return self
+
     def create(self) -> Home:
-        """Make the folders that are always there."""
-        for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders that are always there.
+
+        Raises:
+            ConfigurationInvalid: they cannot be made.
+        """
+        try:
+            for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationInvalid(f"The home {self.root} cannot be made: {error.strerror}.", hint=_HINT) from error
         return self
 
     @property
@@ -77,11 +102,20 @@ class Home:
 
     def admin_token(self) -> str:
         """Return the secret of the admin port, made at first use and readable by the owner only."""
+        if not self.token_file.exists():
+            self._make_token()
+        return self.token_file.read_text(encoding="ascii").strip()
+
+    def _make_token(self) -> None:
+        """Put a token in place, whole, unless another process was first."""
+        draft = self.token_file.with_name(f"{self.token_file.name}.{secrets.token_hex(8)}.new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32))
         try:
-            descriptor = os.open(self.token_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return self.token_file.read_text(encoding="ascii").strip()
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            token = secrets.token_urlsafe(32)
-            file.write(token)
-        return token
+            with contextlib.suppress(FileExistsError):
+                if sys.platform == "win32":
+                    draft.rename(self.token_file)  # refuses to replace, unlike everywhere else
+                else:
+                    self.token_file.hardlink_to(draft)
+        finally:
+            draft.unlink(missing_ok=True)

@@ -11,8 +11,11 @@ Not here: which settings exist (`config/settings.py`).
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -60,7 +63,10 @@ def load_settings(home: Home) -> Settings:
     try:
         settings = Settings(**document.section(ROOT_KEY))
     except SettingsError as error:
-        raise ConfigurationInvalid(f"A variable of the environment cannot be read: {error}.") from error
+        raise ConfigurationInvalid(
+            f"A variable of the environment is no JSON: {', '.join(_no_json()) or error}.",
+            hint='Lists and mappings are written as JSON, such as ["a", "b"] or {"name": "value"}.',
+        ) from error
     except ValidationError as error:
         raise explain(error, _variable, known_keys()) from error
     _require_plans(home, settings)
@@ -98,7 +104,8 @@ def apply_file(home: Home, path: Path) -> Settings:
             os.fsync(file.fileno())
         draft.replace(target)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
         raise ConfigurationInvalid(
             f"{target} cannot be written: {error.strerror}.", hint="Check the permissions of the home folder."
         ) from error
@@ -135,7 +142,7 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _validated(document: Document) -> Settings:
     section = document.section(ROOT_KEY)
     try:
-        return _FileAlone(**{str(key): value for key, value in section.items()})
+        alone = _FileAlone(**{str(key): value for key, value in section.items()})
     except ValidationError as error:
         raise explain(
             error,
@@ -143,6 +150,7 @@ def _validated(document: Document) -> Settings:
             known_keys(),
             prefix=f"{ROOT_KEY}.",
         ) from error
+    return Settings.model_construct(**dict(alone))
 
 
 def _require_plans(home: Home, settings: Settings) -> None:
@@ -156,6 +164,23 @@ def _variable(location: Location) -> str:
         return "the environment, laid over the file"
     name = _PREFIX + _DELIMITER.join(str(part).upper() for part in location)
     return f"the environment ({name})"
+
+
+def _no_json() -> list[str]:
+    """Return the variables that must hold a list or a mapping and do not."""
+    defaults = Settings.model_construct()
+    compound = (tuple, dict, BaseModel)
+    keys = [key for key in known_keys() if isinstance(reduce(getattr, key.split("."), defaults), compound)]
+    names = {f"{_PREFIX}{key.replace('.', _DELIMITER)}".upper() for key in keys}
+    return sorted(name for name, text in os.environ.items() if name.upper() in names and not _is_json(text))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_unknown_variables() -> None:

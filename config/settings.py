@@ -128,7 +128,12 @@ class PerformanceSettings(Section):
 
 
 class RollbackSettings(Section):
-    """Taking back."""
+    """Taking back.
+
+    Attributes:
+        enabled: whether a finished upgrade may be taken back at all. An upgrade that fails half-way always is.
+        auto_rollback_enabled: whether a stage that does harm is taken back without a person.
+    """
 
     enabled: bool = True
     snapshot_retention_days: float = Field(default=30, gt=0)
@@ -254,6 +259,12 @@ class Settings(BaseSettings):
         if self.decision.auto_approve_threshold < self.decision.approve_at:
             raise ValueError("decision.auto_approve_threshold must not be below decision.approve_at")
         return self
+
+    @property
+    def takes_back_by_itself(self) -> bool:
+        """Whether a candidate that does harm is taken back without a person."""
+        rollback, rollout = self.rollback, self.rollout
+        return rollback.enabled and rollback.auto_rollback_enabled and rollout.auto_rollback_on_failure
 
     @property
     def discovery_window(self) -> timedelta:

@@ -10,6 +10,7 @@ Not here: the statistics (`engines/experiments.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 
 from pydantic import Field
@@ -81,6 +82,7 @@ class SuccessCriteria(Model):
         max_latency_regression_percent: how much slower the candidate may be.
         min_pairs: pairs of answers without which nothing is concluded.
         negligible_ms: a mean slowdown nobody notices, whatever its ratio.
+        max_duration: how long the experiment may take; one that takes longer is not won.
     """
 
     baseline_rate: Share = 0.01
@@ -90,6 +92,7 @@ class SuccessCriteria(Model):
     max_latency_regression_percent: float = Field(default=20.0, ge=0)
     min_pairs: int = Field(default=8, ge=1)
     negligible_ms: float = Field(default=5.0, ge=0)
+    max_duration: timedelta = Field(default=timedelta(days=14), gt=timedelta(0))
 
 
 class PairedOutcome(Model):

@@ -1,7 +1,8 @@
 """Spec 1.2, abstraction gap and extension point - decides where code asks for a shape that nobody has given it.
 
 Rules:
-- A ladder is a chain of at least `MIN_RUNGS` `if`/`elif` that compares one thing with constants, or asks its type.
+- A ladder is a chain of at least `MIN_RUNGS` `if`/`elif` that compares one thing with constants, or asks its type. A
+  constant is a literal, or a name in capitals such as a member of an enumeration.
 - One ladder is an extension point: every new kind has to be added there.
 - Two or more ladders over the same types are an abstraction gap: each is a method that the types lack.
 - At least three classes without a common base but with the same public methods, three or more, are an abstraction gap
@@ -123,12 +124,16 @@ def _ladder(chain: Sequence[ast.If], place: Location) -> _Ladder | None:
 def _question(test: ast.expr) -> tuple[str, str, bool] | None:
     """Return subject, kind and whether it is a type, of a test `subject == constant` or `isinstance(subject, type)`."""
     match test:
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[ast.Constant() as kind]):
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.Is()], comparators=[kind]) if _is_constant(kind):
             return ast.unparse(left), ast.unparse(kind), False
         case ast.Call(func=ast.Name(id="isinstance"), args=[subject, kind_of]):
             return ast.unparse(subject), ast.unparse(kind_of), True
         case _:
             return None
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or ast.unparse(node).rpartition(".")[2].isupper()
 
 
 def _finding(type_: PatternType, rule: str, title: str, places: Sequence[Location]) -> Finding:

@@ -2,6 +2,7 @@
 
 Rules:
 - One small function for each rule, one row of `RULES` for each function; the limits stand beside the rules.
+- A scope is a function, a class, or the file itself; what stands in an inner scope is told of that one only.
 - Every place is one finding: a flaw need not be repeated to be one.
 - A rule that is not sure is silent; each has a clean twin among the tests.
 
@@ -11,11 +12,12 @@ Not here: copies (`engines/clones.py`), missing abstractions (`engines/abstracti
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from domain.patterns import PatternType
-from engines.syntax import Finding, Function, ParsedFile, Symbol, aliases_of, dotted, location, symbols
+from engines.syntax import Finding, Function, ParsedFile, aliases_of, dotted, location, symbols
 
 MAX_STATEMENTS: Final = 50
 MAX_PARAMETERS: Final = 6
@@ -27,11 +29,30 @@ _BLOCKS: Final = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncW
 _BRANCHES: Final = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.comprehension)
 _ENDS: Final = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 _BROAD: Final = frozenset({"Exception", "BaseException"})
+_NOT_METHODS: Final = frozenset({"property", "cached_property", "setter", "getter", "deleter", "overload"})
+_SQL: Final = re.compile(
+    r"\s*(select|insert|update|delete|replace|merge|with|create|drop|alter|truncate)\b", re.IGNORECASE
+)
 _BLOCKING: Final = frozenset(
     {"time.sleep", "os.system", "urllib.request.urlopen", "socket.create_connection", "input"}
     | {f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")}
     | {f"{library}.{verb}" for library in ("requests", "httpx") for verb in ("get", "post", "put", "delete", "request")}
 )
+
+
+class Scope(NamedTuple):
+    """A function, a class or a whole file.
+
+    Attributes:
+        name: as a person knows it.
+        own: every node inside, those inside inner scopes left out.
+        aliases: what the imported names of its file stand for.
+    """
+
+    name: str
+    node: Function | ast.ClassDef | ast.Module
+    own: Sequence[ast.AST]
+    aliases: Mapping[str, str]
 
 
 class Flaw(NamedTuple):
@@ -41,111 +62,116 @@ class Flaw(NamedTuple):
     message: str
 
 
-Rule = Callable[[Symbol, ParsedFile], Iterator[Flaw]]
+Rule = Callable[[Scope], Iterator[Flaw]]
 
 
 def find_anti_patterns(file: ParsedFile) -> list[Finding]:
-    """Apply every rule to every function and class of a file.
+    """Apply every rule to every function and class of a file, and to what stands outside of them.
 
     Returns:
         Findings in the order of their lines.
     """
+    aliases = aliases_of(file.tree)
+    scopes: list[tuple[str, Function | ast.ClassDef | ast.Module]] = [("", file.tree)]
+    scopes += [(symbol.name, symbol.node) for symbol in symbols(file.tree)]
     found = []
-    for symbol in symbols(file.tree):
+    for symbol, node in scopes:
+        scope = Scope(symbol or file.path, node, tuple(_own(node)), aliases)
         for name, rule in RULES.items():
-            found += [_finding(name, symbol.name, flaw, file) for flaw in rule(symbol, file)]
+            found += [_finding(name, symbol, flaw, file) for flaw in rule(scope)]
     return sorted(found, key=lambda finding: (finding.locations[0].start_line, finding.rule))
 
 
-def long_function(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def long_function(scope: Scope) -> Iterator[Flaw]:
     """A function of more than `MAX_STATEMENTS` statements does more than one thing."""
-    del file
-    count = sum(isinstance(node, ast.stmt) for node in _own(symbol.node)) if isinstance(symbol.node, Function) else 0
-    if count > MAX_STATEMENTS:
-        yield Flaw(symbol.node, f"{symbol.name} has {count} statements")
-
-
-def long_parameter_list(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
-    """A function of more than `MAX_PARAMETERS` parameters hides a type that was never made."""
-    del file
-    if not isinstance(symbol.node, Function):
+    if not isinstance(scope.node, Function):
         return
-    arguments = symbol.node.args
+    count = sum(isinstance(node, ast.stmt) for node in scope.own)
+    if count > MAX_STATEMENTS:
+        yield Flaw(scope.node, f"{scope.name} has {count} statements")
+
+
+def long_parameter_list(scope: Scope) -> Iterator[Flaw]:
+    """A function of more than `MAX_PARAMETERS` parameters hides a type that was never made."""
+    if not isinstance(scope.node, Function):
+        return
+    arguments = scope.node.args
     names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
     count = len(names) - (bool(names) and names[0] in {"self", "cls"})
     if count > MAX_PARAMETERS:
-        yield Flaw(symbol.node, f"{symbol.name} takes {count} parameters")
+        yield Flaw(scope.node, f"{scope.name} takes {count} parameters")
 
 
-def deep_nesting(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def deep_nesting(scope: Scope) -> Iterator[Flaw]:
     """Blocks within blocks, deeper than `MAX_NESTING`, cannot be followed."""
-    del file
-    depth = _depth(symbol.node.body) if isinstance(symbol.node, Function) else 0
-    if depth > MAX_NESTING:
-        yield Flaw(symbol.node, f"{symbol.name} nests {depth} blocks")
-
-
-def complex_function(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
-    """More than `MAX_BRANCHES` decisions in one function (cyclomatic complexity, McCabe 1976) cannot be tested."""
-    del file
-    if not isinstance(symbol.node, Function):
+    if not isinstance(scope.node, Function):
         return
-    own = list(_own(symbol.node))
+    depth = _depth(scope.node.body)
+    if depth > MAX_NESTING:
+        yield Flaw(scope.node, f"{scope.name} nests {depth} blocks")
+
+
+def complex_function(scope: Scope) -> Iterator[Flaw]:
+    """More than `MAX_BRANCHES` decisions in one function (cyclomatic complexity, McCabe 1976) cannot be tested."""
+    if not isinstance(scope.node, Function):
+        return
+    own = scope.own
     count = 1 + sum(isinstance(node, _BRANCHES) for node in own)
     count += sum(len(node.values) - 1 for node in own if isinstance(node, ast.BoolOp))
     count += sum(len(node.cases) for node in own if isinstance(node, ast.Match))
     if count > MAX_BRANCHES:
-        yield Flaw(symbol.node, f"{symbol.name} has a cyclomatic complexity of {count}")
+        yield Flaw(scope.node, f"{scope.name} has a cyclomatic complexity of {count}")
 
 
-def god_class(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
-    """A class of more than `MAX_METHODS` methods of its own knows too much; its properties do not count."""
-    del file
-    if not isinstance(symbol.node, ast.ClassDef):
+def god_class(scope: Scope) -> Iterator[Flaw]:
+    """A class of more than `MAX_METHODS` methods of its own knows too much; properties and overloads do not count."""
+    if not isinstance(scope.node, ast.ClassDef):
         return
-    methods = [node for node in symbol.node.body if isinstance(node, Function) and not node.decorator_list]
+    methods = [node for node in scope.node.body if isinstance(node, Function) and not _is_no_method(node)]
     if len(methods) > MAX_METHODS:
-        yield Flaw(symbol.node, f"{symbol.name} has {len(methods)} methods")
+        yield Flaw(scope.node, f"{scope.name} has {len(methods)} methods")
 
 
-def swallowed_exception(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def _is_no_method(node: Function) -> bool:
+    names = {dotted(decorator, {}).rpartition(".")[2] for decorator in node.decorator_list}
+    return not names.isdisjoint(_NOT_METHODS)
+
+
+def swallowed_exception(scope: Scope) -> Iterator[Flaw]:
     """Catching everything and doing nothing about it hides what went wrong."""
-    del file
-    for node in _of_function(symbol):
+    for node in scope.own:
         if isinstance(node, ast.ExceptHandler) and _catches_all(node.type) and _does_nothing(node):
-            yield Flaw(node, f"{symbol.name} catches every exception and does nothing about it")
+            yield Flaw(node, f"{scope.name} catches every exception and does nothing about it")
 
 
-def mutable_default(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def mutable_default(scope: Scope) -> Iterator[Flaw]:
     """A default that can change is shared by all calls."""
-    del file
-    if not isinstance(symbol.node, Function):
+    if not isinstance(scope.node, Function):
         return
-    for default in (*symbol.node.args.defaults, *symbol.node.args.kw_defaults):
+    arguments = scope.node.args
+    for default in (*arguments.defaults, *arguments.kw_defaults):
         if default is not None and _can_change(default):
-            yield Flaw(default, f"{symbol.name} has a default that its calls share")
+            yield Flaw(default, f"{scope.name} has a default that its calls share")
 
 
 def _can_change(default: ast.expr) -> bool:
-    if isinstance(default, ast.Call) and isinstance(default.func, ast.Name) and not default.args:
+    if isinstance(default, ast.Call) and isinstance(default.func, ast.Name):
         return default.func.id in {"list", "dict", "set"}
-    return isinstance(default, ast.List | ast.Dict | ast.Set)
+    return isinstance(default, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp)
 
 
-def evaluated_text(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def evaluated_text(scope: Scope) -> Iterator[Flaw]:
     """Running text as code lets whoever wrote the text do anything."""
-    del file
-    for node in _of_function(symbol):
+    for node in scope.own:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"eval", "exec"}:
-            yield Flaw(node, f"{symbol.name} runs text as code with {node.func.id}()")
+            yield Flaw(node, f"{scope.name} runs text as code with {node.func.id}()")
 
 
-def sql_from_parts(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
-    """A statement put together from text lets its parts become commands."""
-    del file
-    for node in _of_function(symbol):
+def sql_from_parts(scope: Scope) -> Iterator[Flaw]:
+    """A statement put together from text lets its parts become commands; a statement is known by its first word."""
+    for node in scope.own:
         if isinstance(node, ast.Call) and _executes(node) and _put_together(node.args[0]):
-            yield Flaw(node, f"{symbol.name} puts an SQL statement together from text")
+            yield Flaw(node, f"{scope.name} puts an SQL statement together from text")
 
 
 def _executes(call: ast.Call) -> bool:
@@ -153,24 +179,28 @@ def _executes(call: ast.Call) -> bool:
     return named and bool(call.args)
 
 
-def blocking_in_async(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def blocking_in_async(scope: Scope) -> Iterator[Flaw]:
     """A call that blocks inside `async def` stops every other task of the loop."""
-    if not isinstance(symbol.node, ast.AsyncFunctionDef):
+    if not isinstance(scope.node, ast.AsyncFunctionDef):
         return
-    aliases = aliases_of(file.tree)
-    for node in _own(symbol.node):
-        if isinstance(node, ast.Call) and dotted(node.func, aliases) in _BLOCKING:
-            yield Flaw(node, f"{symbol.name} is async and blocks in {dotted(node.func, aliases)}()")
+    for node in scope.own:
+        if isinstance(node, ast.Call) and dotted(node.func, scope.aliases) in _BLOCKING:
+            yield Flaw(node, f"{scope.name} is async and blocks in {dotted(node.func, scope.aliases)}()")
 
 
-def unreachable_code(symbol: Symbol, file: ParsedFile) -> Iterator[Flaw]:
+def unreachable_code(scope: Scope) -> Iterator[Flaw]:
     """What stands after a return, raise, break or continue of its block never runs."""
-    del file
-    for node in _of_function(symbol):
+    within = (node for node in scope.own if not isinstance(node, Function | ast.ClassDef))
+    for node in (scope.node, *within):
         for block in _blocks(node):
             ended = next((place for place, each in enumerate(block[:-1]) if isinstance(each, _ENDS)), None)
-            if ended is not None:
-                yield Flaw(block[ended + 1], f"{symbol.name} has code that never runs")
+            if ended is not None and not _makes_generator(block[ended + 1]):
+                yield Flaw(block[ended + 1], f"{scope.name} has code that never runs")
+
+
+def _makes_generator(statement: ast.stmt) -> bool:
+    """Say whether a statement is the bare `yield` that makes an empty generator of its function."""
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Yield)
 
 
 RULES: Final[dict[str, Rule]] = {
@@ -211,12 +241,6 @@ def _own(node: ast.AST) -> Iterator[ast.AST]:
             waiting.extend(ast.iter_child_nodes(inner))
 
 
-def _of_function(symbol: Symbol) -> Iterator[ast.AST]:
-    if isinstance(symbol.node, Function):
-        yield symbol.node
-        yield from _own(symbol.node)
-
-
 def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
     fields = (getattr(node, name, None) for name in ("body", "orelse", "finalbody"))
     yield from (block for block in fields if isinstance(block, list) and block)
@@ -246,6 +270,8 @@ def _own_statements(node: ast.stmt) -> Iterator[ast.stmt]:
 
 
 def _catches_all(caught: ast.expr | None) -> bool:
+    if isinstance(caught, ast.Tuple):
+        return any(_catches_all(each) for each in caught.elts)
     return caught is None or (isinstance(caught, ast.Name) and caught.id in _BROAD)
 
 
@@ -258,6 +284,20 @@ def _does_nothing(handler: ast.ExceptHandler) -> bool:
 
 
 def _put_together(text: ast.expr) -> bool:
+    return _is_joined(text) and _SQL.match(_beginning(text)) is not None
+
+
+def _beginning(text: ast.AST) -> str:
+    """Return the constant text that an expression starts with."""
+    while not isinstance(text, ast.Constant):
+        parts = [*ast.iter_child_nodes(text)]
+        if not parts:
+            return ""
+        text = parts[0]
+    return text.value if isinstance(text.value, str) else ""
+
+
+def _is_joined(text: ast.expr) -> bool:
     if isinstance(text, ast.JoinedStr):
         return any(isinstance(part, ast.FormattedValue) for part in text.values)
     if isinstance(text, ast.Call):

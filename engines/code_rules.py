@@ -11,6 +11,7 @@ Not here: which of it is allowed (`engines/security.py`).
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -40,7 +41,7 @@ _MODULES: Final[Mapping[str, str]] = {
 }
 
 _NAMES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("eval", "exec", "compile", "__import__", "__builtins__"), "dynamic_code"),
+    **dict.fromkeys(("eval", "exec", "compile", "__import__", "__builtins__", "sys.modules"), "dynamic_code"),
     **dict.fromkeys(("os.environ", "os.environb", "os.getenv", "os.putenv"), "environment"),
     **dict.fromkeys(("os.system", "os.popen", "os.fork", "os.startfile", "os.posix_spawn"), "subprocess"),
     **dict.fromkeys(("os.execv", "os.execve", "os.execvp", "os.spawnv", "os.spawnl", "os.kill"), "subprocess"),
@@ -50,6 +51,8 @@ _NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("asyncio.open_connection", "asyncio.start_server"), "socket"),
 }
 _WRITING_METHODS: Final = frozenset({"write_text", "write_bytes", "unlink", "rmdir", "touch", "symlink_to", "mkdir"})
+_MODE: Final = re.compile(r"[rwaxbtU+]{1,4}([:|](gz|bz2|xz|\*)?)?$")
+_WRITING: Final = frozenset("wax+")
 _OPENERS: Final = frozenset({"open", "io.open", "os.open", "os.fdopen", "codecs.open"})
 
 
@@ -95,6 +98,8 @@ def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[U
         if name in _NAMES:
             yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
     elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        if any(alias.name == "*" for alias in node.names):
+            yield Use("dynamic_code", f"import of everything from {node.module}", path, node.lineno)
         names = [f"{node.module}.{alias.name}" for alias in node.names]
         yield from (Use(_NAMES[name], f"use of {name}", path, node.lineno) for name in names if name in _NAMES)
     elif isinstance(node, ast.Call):
@@ -103,21 +108,39 @@ def _of_node(node: ast.AST, aliases: Mapping[str, str], path: str) -> Iterator[U
 
 def _of_call(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
     name = dotted(node.func, aliases)
-    is_method = isinstance(node.func, ast.Attribute)
-    if (name in _OPENERS or name.endswith(".open")) and _writes(node, is_method=is_method and name not in _OPENERS):
+    if name == "getattr" and len(node.args) > 1:
+        yield from _of_getattr(node, aliases, path)
+    of_module = name in _OPENERS or top_of(name) in {top_of(module) for module in aliases.values()}
+    if (name in _OPENERS or name.endswith(".open")) and _writes(node, is_method=not of_module):
         yield Use("file_write", "opening a file to write", path, node.lineno)
     elif isinstance(node.func, ast.Attribute) and node.func.attr in _WRITING_METHODS:
         yield Use("file_write", f"call of .{node.func.attr}()", path, node.lineno)
 
 
+def _of_getattr(node: ast.Call, aliases: Mapping[str, str], path: str) -> Iterator[Use]:
+    """Yield what is taken out of a module by the text of its name; a text made at run time may name anything."""
+    module, wanted = dotted(node.args[0], aliases), node.args[1]
+    if module not in aliases.values():
+        return
+    if not isinstance(wanted, ast.Constant):
+        yield Use("dynamic_code", f"use of whatever is named in {module}", path, node.lineno)
+    elif (name := f"{module}.{wanted.value!s}") in _NAMES:
+        yield Use(_NAMES[name], f"use of {name}", path, node.lineno)
+
+
 def _writes(call: ast.Call, *, is_method: bool) -> bool:
-    """Say whether an open() may write: its mode is not given as a constant that only reads."""
-    position = 0 if is_method else 1
-    mode = next((keyword.value for keyword in call.keywords if keyword.arg in {"mode", "flags"}), None)
-    if mode is None and len(call.args) > position:
-        mode = call.args[position]
-    if mode is None:
-        return any(keyword.arg is None for keyword in call.keywords)
+    """Say whether an open() may write: its mode is not given as a constant that only reads.
+
+    The mode comes second, after a file; of a path it comes first, and of an archive second, after a member.
+    """
+    if any(keyword.arg is None for keyword in call.keywords):
+        return True
+    modes = [keyword.value for keyword in call.keywords if keyword.arg in {"mode", "flags"}]
+    return any(_is_writing(mode) for mode in (*modes, *call.args[0 if is_method else 1 : 2]))
+
+
+def _is_writing(mode: ast.expr) -> bool:
+    """Say whether a mode may write; a text that is no mode is a name, and a number is a buffer's size."""
     if isinstance(mode, ast.Constant) and isinstance(mode.value, str):
-        return bool(set(mode.value) & set("wax+"))
-    return True
+        return _MODE.match(mode.value) is not None and not _WRITING.isdisjoint(mode.value)
+    return not isinstance(mode, ast.Constant)

@@ -9,6 +9,7 @@ Rules:
 - Latency is no worse when the upper end of its interval is within the limit, or the mean slowdown's is negligible.
 - Proved harm (significant breakage, a differing answer, an interval wholly beyond the limit) is a rollback at once.
 - Anything else is inconclusive; an experiment without measurements is never won.
+- What the pairs could not have shown is said: the least breakage they show with the wanted power.
 
 Not here: running the calls (`activities/experiments.py`), what follows (`workflows/experiment.py`).
 """
@@ -16,10 +17,11 @@ Not here: running the calls (`activities/experiments.py`), what follows (`workfl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf, log, sqrt
+from math import exp, floor, inf, log, log2, sqrt
 from statistics import fmean, stdev
 from typing import Final, NamedTuple
 
+from scipy.special import betaincinv
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
@@ -71,6 +73,33 @@ def analyse(pairs: Sequence[PairedOutcome], criteria: SuccessCriteria) -> Experi
     )
 
 
+def detectable_breakage(pairs: int, criteria: SuccessCriteria) -> float:
+    """Return the share of broken calls that `pairs` pairs show significantly with the criteria's power, in (0, 1].
+
+    The number of broken pairs is binomial, and at least `b` of them are significant; the share at which that happens
+    with a given probability is a quantile of the beta distribution with parameters b and pairs - b + 1 (Clopper &
+    Pearson 1934, Biometrika 26).
+    """
+    least = _significant(criteria)
+    return float(betaincinv(least, pairs - least + 1, criteria.power)) if pairs >= least else 1.0
+
+
+def required_pairs(criteria: SuccessCriteria) -> int:
+    """Return how many pairs show a breakage of `mde` of the calls with the criteria's power."""
+    low = high = _significant(criteria)
+    while detectable_breakage(high, criteria) > criteria.mde:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if detectable_breakage(middle, criteria) > criteria.mde else (low, middle)
+    return high
+
+
+def _significant(criteria: SuccessCriteria) -> int:
+    """Return the least number of broken pairs, with none repaired, that McNemar's test finds significant."""
+    return max(1, floor(log2(2 / criteria.significance_level)) + 1)
+
+
 def mcnemar(broken: int, repaired: int) -> float:
     """Return the two-sided exact p-value of `broken` against `repaired` pairs; 1 when no pair is discordant."""
     if broken + repaired == 0:
@@ -96,7 +125,11 @@ def _log_ratio(pair: PairedOutcome) -> float:
 def _enough(pairs: int, criteria: SuccessCriteria) -> _Finding:
     if pairs < criteria.min_pairs:
         return _Finding(Verdict.INCONCLUSIVE, f"{pairs} pairs are too few; at least {criteria.min_pairs} are needed.")
-    return _Finding(Verdict.SHIP, f"{pairs} pairs were compared.")
+    least = detectable_breakage(pairs, criteria)
+    reason = (
+        f"{pairs} pairs were compared; breaking {least:.1%} of the calls shows with a power of {criteria.power:.0%}."
+    )
+    return _Finding(Verdict.SHIP, reason)
 
 
 def _breakage(broken: int, repaired: int, p_value: float | None, criteria: SuccessCriteria) -> _Finding:

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from math import fsum
 from typing import Final
 
 from domain.calls import MethodUsage
@@ -86,13 +87,13 @@ def bottlenecks(usage: Sequence[MethodUsage], min_calls: int) -> list[Architectu
     Returns:
         Ranked patterns, whose first affected component is the capability.
     """
-    total = sum(row.total_ms for row in usage)
+    total = fsum(row.total_ms for row in usage)
     methods = sorted({(row.capability, row.method) for row in usage})
     grouped = {name: [row for row in usage if (row.capability, row.method) == name] for name in methods}
     return rank(
         _bottleneck(rows, share, min_calls)
         for rows in grouped.values()
-        if (share := sum(row.total_ms for row in rows) / total if total else 0.0) >= MIN_SHARE
+        if (share := fsum(row.total_ms for row in rows) / total if total else 0.0) >= MIN_SHARE
         and sum(row.n for row in rows) >= max(1, min_calls)
     )
 
@@ -112,7 +113,7 @@ def rank(patterns: Iterable[ArchitecturalPattern]) -> list[ArchitecturalPattern]
 
 def _parsed(sources: Sequence[SourceFile]) -> tuple[list[ParsedFile], list[SkippedFile]]:
     files, skipped = [], []
-    for source in sorted(sources, key=lambda source: source.path):
+    for source in sorted(sources, key=lambda source: (source.path, source.text)):
         tree = parse(source.path, source.text)
         if isinstance(tree, str):
             skipped.append(SkippedFile(file=source.path, reason=tree))
@@ -151,7 +152,7 @@ def _pattern(finding: Finding, key: str, all_files: int, min_frequency: int) -> 
 
 def _bottleneck(rows: Sequence[MethodUsage], share: float, min_calls: int) -> ArchitecturalPattern:
     capability, method = rows[0].capability, rows[0].method
-    n, total_ms, p95 = sum(row.n for row in rows), sum(row.total_ms for row in rows), max(row.p95_ms for row in rows)
+    n, total_ms, p95 = sum(row.n for row in rows), fsum(row.total_ms for row in rows), max(row.p95_ms for row in rows)
     scores = PatternScores(
         frequency=saturated(n, max(1, min_calls)), impact=min(1.0, share), complexity=NEUTRAL, risk=NEUTRAL
     )

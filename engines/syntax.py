@@ -57,16 +57,14 @@ def parse(path: str, text: str) -> ast.Module | str:
 
 
 def symbols(tree: ast.Module) -> Iterator[Symbol]:
-    """Yield every function and class of a file, outer ones before inner ones."""
+    """Yield every function and class of a file, as they stand in it: outer ones before inner ones."""
     waiting: list[tuple[ast.AST, str, bool]] = [(tree, "", False)]
     while waiting:
-        parent, prefix, local = waiting.pop()
-        for node in ast.iter_child_nodes(parent):
-            if isinstance(node, Function | ast.ClassDef):
-                yield Symbol(f"{prefix}{node.name}", node, local)
-                waiting.append((node, f"{prefix}{node.name}.", local or isinstance(node, Function)))
-            else:
-                waiting.append((node, prefix, local))
+        node, prefix, local = waiting.pop()
+        if isinstance(node, Function | ast.ClassDef):
+            yield Symbol(f"{prefix}{node.name}", node, local)
+            prefix, local = f"{prefix}{node.name}.", local or isinstance(node, Function)
+        waiting.extend((child, prefix, local) for child in reversed([*ast.iter_child_nodes(node)]))
 
 
 def location(file: ParsedFile, node: ast.stmt | ast.expr | ast.ExceptHandler, symbol: str) -> Location:

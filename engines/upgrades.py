@@ -6,6 +6,7 @@ Rules:
 - A step that changes something names the compensation for it; a step that only looks has none.
 - A replacement must win an experiment when A/B testing is on; a new capability has nothing to be compared with.
 - A new capability is given to whole callers: one who has found a tool does not lose it with the next call.
+- Where nothing may be taken back without a person, no stage takes itself back.
 
 Not here: doing the steps (`workflows/upgrade.py`).
 """
@@ -19,7 +20,7 @@ from domain.compensations import CompensationKind
 from domain.decisions import Decision
 from domain.experiments import CapabilityVariant, Hypothesis
 from domain.opportunities import Remedy, UpgradeOpportunity
-from domain.rollouts import RolloutConfiguration
+from domain.rollouts import AutoRollback, RolloutConfiguration
 from domain.routing import Unit, VariantName
 from domain.upgrades import (
     ImplementationStep,
@@ -73,7 +74,7 @@ def make_plan(
     if remedy is None or not decision.approved:
         raise ValueError(f"opportunity {opportunity.id} has no approved remedy and cannot be planned")
     tested = policy.ab_testing and remedy.replaces is not None
-    rollout = _rollout_for(remedy, policy.rollout)
+    rollout = _rollout_for(remedy, policy)
     return UpgradePlan(
         id=origin.plan_id,
         cycle_id=origin.cycle_id,
@@ -92,8 +93,15 @@ def make_plan(
     )
 
 
-def _rollout_for(remedy: Remedy, rollout: RolloutConfiguration) -> RolloutConfiguration:
-    return rollout.model_copy(update={"unit": Unit.CALLER}) if remedy.is_new else rollout
+def _rollout_for(remedy: Remedy, policy: PlanPolicy) -> RolloutConfiguration:
+    rollout = policy.rollout
+    if remedy.is_new:
+        rollout = rollout.model_copy(update={"unit": Unit.CALLER})
+    if policy.automatic_rollback:
+        return rollout
+    by_hand = AutoRollback(enabled=False)
+    stages = tuple(stage.model_copy(update={"auto_rollback": by_hand}) for stage in rollout.stages)
+    return rollout.model_copy(update={"stages": stages})
 
 
 def _steps(plan_id: str, rollout: RolloutConfiguration, *, tested: bool) -> tuple[ImplementationStep, ...]:

@@ -29,7 +29,6 @@ app = typer.Typer(
     help="Lets a long-lived AI agent improve itself, prove it, and take it back.\n\n"
     "--home DIR (or UPGRADE_LOOP_HOME) says where everything is kept; --json prints one JSON document. "
     "Both may stand anywhere on the line.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -51,14 +50,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
         rest = _common_options(arguments)
-        app(rest, prog_name="upgrade-loop", standalone_mode=False)
+        app(rest or ["--help"], prog_name="upgrade-loop", standalone_mode=False)
     except UpgradeLoopError as failure:
         return _fail(failure)
     except typer.TyperException as wrong:
-        message = wrong.format_message()
-        if not message:
-            return InvalidInput.exit_code  # nothing was asked for, and the help has been printed already
-        return _fail(InvalidInput(message, hint="`upgrade-loop --help` shows what there is."))
+        said = f"{wrong.format_message().rstrip('.')}."
+        return _fail(InvalidInput(said, hint="`upgrade-loop --help` shows what there is."))
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return SESSION.code
@@ -81,7 +78,7 @@ def _common_options(arguments: Sequence[str]) -> list[str]:
             given = Path(word.removeprefix("--home="))
         else:
             rest.append(word)
-    SESSION.home = Home.locate(given)
+    SESSION.home = Home.locate(given).checked()
     return rest
 
 

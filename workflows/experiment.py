@@ -50,7 +50,8 @@ class ExperimentWorkflow:
             await self._become(status)
         report = m.ExperimentReport(experiment=self._experiment, at=workflow.now())
         analysed = await hands.run_experiment(report, self._host)
-        self._experiment = self._experiment.model_copy(update={"analysis": analysed.analysis})
+        learned = {"analysis": analysed.analysis, "required_sample_size": analysed.required_sample_size}
+        self._experiment = self._experiment.model_copy(update=learned)
         await self._become(ExperimentStatus.ANALYSIS)
         await self._become(ExperimentStatus.COMPLETE)
         assert analysed.analysis is not None

@@ -102,10 +102,12 @@ class Steps:
         return m.StepDone(step=StepType.SNAPSHOT, summary=report.summary, snapshot_id=self._snapshot_id)
 
     async def _experiment(self) -> m.StepDone:
+        experiment = self._new_experiment()
         ended = await workflow.execute_child_workflow(
             ExperimentWorkflow.run,
-            m.ExperimentInput(experiment=self._new_experiment(), host=self._plan.host),
+            m.ExperimentInput(experiment=experiment, host=self._plan.host),
             id=experiment_workflow_id(self._plan.id),
+            execution_timeout=experiment.success_criteria.max_duration,
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
             static_summary=f"{self._plan.capability}: is the candidate better?",
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.calls import CapabilityRequest, MethodUsage, RequestKind
 from domain.contracts import PluginContract, PluginPackage
+from domain.gaps import Bucket, CapabilityGap, GapCategory, GapFactors, GapSource
 from domain.opportunities import OpportunitySource, Remedy, UpgradeOpportunity
 from domain.routing import PluginVersion
 from domain.versions import SemanticVersion
@@ -91,4 +92,19 @@ def request(number: int, text: str, kind: RequestKind = RequestKind.ASKED, calle
         text=text,
         caller=caller,
         requested_at=NOW + timedelta(minutes=number),
+    )
+
+
+def gap(source: GapSource = GapSource.USER_REQUEST, **factors: float) -> CapabilityGap:
+    names = GapFactors.model_fields
+    return CapabilityGap(
+        id="gap-1",
+        category=GapCategory.TOOL,
+        source=source,
+        title="no currencies",
+        reason="asked for",
+        frequency=3,
+        factors=GapFactors.model_validate({**dict.fromkeys(names, 0.0), **factors}),
+        score=0.5,
+        bucket=Bucket.MEDIUM,
     )

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, ttest_1samp
+from scipy.stats import binom, binomtest, ttest_1samp
 
 from domain.experiments import ExperimentAnalysis, PairedOutcome, SuccessCriteria, Verdict
-from engines.experiments import analyse, mcnemar, mean_interval
+from engines.experiments import analyse, detectable_breakage, mcnemar, mean_interval, required_pairs
 
 CRITERIA = SuccessCriteria()
 
@@ -49,6 +49,31 @@ def test_mcnemar_is_exact(broken: int, repaired: int, expected: float) -> None:
 def test_mcnemar_is_symmetric_and_a_probability(broken: int, repaired: int) -> None:
     assert 0 <= mcnemar(broken, repaired) <= 1
     assert mcnemar(broken, repaired) == pytest.approx(mcnemar(repaired, broken))
+
+
+@pytest.mark.parametrize("pairs_", [6, 20, 200])
+@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
+def test_the_detectable_breakage_is_found_with_the_wanted_power(pairs_: int, power: float) -> None:
+    criteria = SuccessCriteria(power=power)
+    least = detectable_breakage(pairs_, criteria)
+    found = sum(binom.pmf(broken, pairs_, least) for broken in range(pairs_ + 1) if mcnemar(broken, 0) < 0.05)
+
+    assert found == pytest.approx(power)
+
+
+def test_the_required_pairs_are_the_fewest_that_show_the_least_difference_worth_noticing() -> None:
+    criteria = SuccessCriteria(mde=0.02)
+    needed = required_pairs(criteria)
+
+    assert detectable_breakage(needed, criteria) <= 0.02 < detectable_breakage(needed - 1, criteria)
+    assert detectable_breakage(5, criteria) == 1.0
+    assert required_pairs(SuccessCriteria(mde=1.0)) == 6
+
+
+def test_an_analysis_says_what_it_could_not_have_shown() -> None:
+    reasons = analyse(pairs(1.0), CRITERIA).reasons
+
+    assert reasons[0] == "20 pairs were compared; breaking 36.6% of the calls shows with a power of 80%."
 
 
 def test_the_interval_is_students() -> None:

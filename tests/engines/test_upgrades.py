@@ -28,9 +28,9 @@ ROLLOUT = RolloutConfiguration.model_validate(
 )
 
 
-def plan(*, ab_testing: bool = True, **fields: Any) -> UpgradePlan:
+def plan(*, ab_testing: bool = True, automatic_rollback: bool = True, **fields: Any) -> UpgradePlan:
     idea = opportunity(**fields)
-    policy = PlanPolicy(rollout=ROLLOUT, ab_testing=ab_testing)
+    policy = PlanPolicy(rollout=ROLLOUT, ab_testing=ab_testing, automatic_rollback=automatic_rollback)
     return make_plan(idea, evaluate(idea, 1.0), policy, PlanOrigin(plan_id="plan-1", cycle_id="cycle-1", at=NOW))
 
 
@@ -101,3 +101,11 @@ def test_the_plan_remembers_where_it_came_from() -> None:
 def test_what_was_not_approved_is_not_planned(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="opportunity-1 has no approved remedy"):
         plan(**fields)
+
+
+def test_where_nothing_may_be_taken_back_without_a_person_no_stage_takes_itself_back() -> None:
+    by_hand, by_itself = plan(automatic_rollback=False), plan()
+
+    assert not by_hand.reversibility_plan.automatic
+    assert not any(stage.auto_rollback.enabled for stage in by_hand.rollout_config.stages)
+    assert all(stage.auto_rollback.enabled for stage in by_itself.rollout_config.stages)

@@ -135,3 +135,15 @@ def test_every_cycle_comes_back_as_it_was_put(store: Store, record: CycleRecord)
 def test_every_opportunity_comes_back_as_it_was_put(store: Store, record: UpgradeOpportunity) -> None:
     store.opportunities.put(record)
     assert store.opportunities.get(record.id) == record
+
+
+def test_fields_are_read_without_the_documents(store: Store) -> None:
+    store.upgrades.put(upgrade(1, stages=(), steps=("snapshot", "rollout")))
+    store.upgrades.put(upgrade(2, reason='it\'s "slow"'))
+
+    rows = store.upgrades.extract("id", "confidence", "steps", "rollback.seconds", "reason")
+
+    assert rows == [
+        ("upgrade-2", 0.8, [], None, 'it\'s "slow"'),
+        ("upgrade-1", 0.8, ["snapshot", "rollout"], None, ""),
+    ]

@@ -11,7 +11,7 @@ import typer
 
 from worker.commands.session import SESSION, table
 
-app = typer.Typer(help="Read the audit log, and prove that nobody changed it.", no_args_is_help=True)
+app = typer.Typer(help="Read the audit log, and prove that nobody changed it.")
 
 
 @app.command()
@@ -27,7 +27,7 @@ def verify() -> None:
 @app.command()
 def show(
     subject: Annotated[str | None, typer.Option(help="Only entries about this id.")] = None,
-    limit: Annotated[int, typer.Option(help="How many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
 ) -> None:
     """Print entries, in the order they were written."""
     with SESSION.store() as store:

@@ -23,7 +23,7 @@ from domain.roles import Command
 from worker.commands.options import DEFAULT_ACTOR, Actor
 from worker.commands.session import SESSION
 
-app = typer.Typer(help="See, check and change the settings.", no_args_is_help=True)
+app = typer.Typer(help="See, check and change the settings.")
 
 SettingsFile = Annotated[Path, typer.Argument(metavar="FILE", help="A settings file, as `config show` prints it.")]
 
@@ -46,7 +46,7 @@ def check(file: SettingsFile) -> None:
 def apply(file: SettingsFile, actor: Actor = DEFAULT_ACTOR) -> None:
     """Check a settings file and make it this installation's."""
     if objection := objection_to(SESSION.settings, actor, Command.CONFIGURE_LOOP):
-        raise PermissionDenied(objection)
+        raise PermissionDenied(objection, hint="Name with --as a person whose role under `roles` includes it.")
     applied = apply_file(SESSION.home.create(), file)
     now = datetime.now(UTC)
     with SESSION.store() as store:

@@ -14,7 +14,7 @@ from worker.commands.documents import cycle_document
 from worker.commands.options import DEFAULT_ACTOR, Actor
 from worker.commands.session import SESSION, table
 
-app = typer.Typer(help="Run the loop now, and see what its runs found.", no_args_is_help=True)
+app = typer.Typer(help="Run the loop now, and see what its runs found.")
 
 
 @app.command()
@@ -45,7 +45,7 @@ def status(cycle_id: Annotated[str, typer.Argument(metavar="ID", help="Id of a c
 
 
 @app.command(name="list")
-def list_cycles(limit: Annotated[int, typer.Option(help="How many, newest first.")] = 20) -> None:
+def list_cycles(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
     """List the latest cycles."""
     with SESSION.store() as store:
         records = store.cycles.list(limit=limit)

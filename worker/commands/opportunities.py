@@ -10,17 +10,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from domain.opportunities import OpportunityStatus
 from worker.commands.options import DEFAULT_ACTOR, Actor, Reason
 from worker.commands.session import SESSION, table
 
-app = typer.Typer(help="What the loop thinks is worth improving, and your word on it.", no_args_is_help=True)
+app = typer.Typer(help="What the loop thinks is worth improving, and your word on it.")
 
 OpportunityId = Annotated[str, typer.Argument(metavar="ID", help="Id of an opportunity, as `list` shows it.")]
 
 
 @app.command(name="list")
 def list_opportunities(
-    status: Annotated[str | None, typer.Option(help="Only those with this status, such as open.")] = None,
+    status: Annotated[OpportunityStatus | None, typer.Option(help="Only those with this status, such as open.")] = None,
 ) -> None:
     """List opportunities, the best first."""
     with SESSION.store() as store:

@@ -12,7 +12,7 @@ from worker.commands.options import DEFAULT_ACTOR, Actor, Reason, UpgradeId
 from worker.commands.session import SESSION, table
 from workflows.ids import rollout_workflow_id
 
-app = typer.Typer(help="Follow and steer the rollout of an upgrade.", no_args_is_help=True)
+app = typer.Typer(help="Follow and steer the rollout of an upgrade.")
 
 
 @app.command()

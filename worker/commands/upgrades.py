@@ -19,11 +19,11 @@ from worker.commands.documents import upgrade_document
 from worker.commands.options import DEFAULT_ACTOR, Actor, Reason, UpgradeId
 from worker.commands.session import SESSION, table
 
-app = typer.Typer(help="What was upgraded, how it ended, and how to take it back.", no_args_is_help=True)
+app = typer.Typer(help="What was upgraded, how it ended, and how to take it back.")
 
 
 @app.command()
-def history(limit: Annotated[int, typer.Option(help="How many, newest first.")] = 50) -> None:
+def history(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50) -> None:
     """List upgrades, the newest first."""
     with SESSION.store() as store:
         records = store.upgrades.list(limit=limit)
