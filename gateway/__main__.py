@@ -1,4 +1,4 @@
-"""Spec 10.1, starting the gateway alone - decides how the gateway is started as a process of its own: `python -m gateway [HOME]`.
+"""Spec 10.1, starting the gateway alone - decides how `python -m gateway [HOME]` starts a process of its own.
 
 Not here: the command line of the product (`worker/cli.py`).
 """

@@ -1,4 +1,4 @@
-"""Spec 10.1, the gateway's parts - decides how the parts of one gateway are put together, and in which order they start and end.
+"""Spec 10.1, the gateway's parts - decides how they are put together, and in which order they start and end.
 
 Rules:
 - Start: restore the table and load its versions, then serve. End: refuse new connections, finish the calls that run,
