@@ -153,9 +153,9 @@ class Channel(asyncio.SubprocessProtocol):
         asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is still open."""
+        """Fail what is still open, and let go of the process."""
         del exc
-        self._end()
+        self._close()
 
     def _receive(self, line: bytes) -> None:
         try:

@@ -7,21 +7,27 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from typing import Any
 
 import httpx
+from sqlmodel import Session, col, create_engine, select
 
 from config.home import Home
 from config.settings import GatewaySettings, Settings
+from domain.calls import CallRecord, CapabilityRequest, OutcomeReport
 from domain.routing import PluginVersion, Route
 from domain.versions import SemanticVersion
 from gateway.admin_client import AdminClient, GatewayAddress
 from gateway.main import run_gateway
 from gateway.service import Outside
 from plugins.core.packages import PackageStore
+from store.database import open_store
+from store.tables import CallRow
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SCHEMA_IN = {
     "type": "object",
     "properties": {"text": {"type": "string"}},
@@ -39,8 +45,16 @@ BROKEN = 'raise ValueError("cannot do it: " + text)'
 DEADLY = "import os; os._exit(3)"
 
 
-def write_plugin(folder: Path, version: str, *, body: str = GOOD, capability: str = "text", **method: Any) -> Path:
-    """Write a plugin with one method `shout` whose body is given; `method` overrides the method's manifest fields."""
+def write_plugin(
+    folder: Path, version: str, *, body: str = GOOD, head: str = "", capability: str = "text", **method: Any
+) -> Path:
+    """Write a plugin with one method `shout`.
+
+    Args:
+        body: what the method does; it may use `text` and `VERSION`.
+        head: what the module does before.
+        method: fields of the method in the manifest that are not the usual ones.
+    """
     name = f"{capability}_plugin"
     shout = {
         "name": "shout",
@@ -58,7 +72,7 @@ def write_plugin(folder: Path, version: str, *, body: str = GOOD, capability: st
         "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
     }
     source = (
-        f"VERSION = {version!r}\n\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
+        f"VERSION = {version!r}\n{head}\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
         f"capabilities = {{{capability!r}: Tools()}}\n"
     )
     target = folder / f"{name}-{version}"
@@ -192,3 +206,36 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
             return
         assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a home's store holds."""
+
+    calls: list[CallRecord]
+    requests: list[CapabilityRequest]
+    outcomes: list[OutcomeReport]
+
+    @property
+    def final(self) -> list[CallRecord]:
+        """The records whose answers callers saw."""
+        return [record for record in self.calls if record.final]
+
+
+def stored(home: Home) -> Stored:
+    """Read what a home's store holds now, each attempt as it was written."""
+    store = open_store(home.database_url)
+    try:
+        return Stored(_calls_of(home), store.requests.since(LONG_AGO), store.outcomes.since(LONG_AGO))
+    finally:
+        store.close()
+
+
+def _calls_of(home: Home) -> list[CallRecord]:
+    engine = create_engine(home.database_url)
+    try:
+        with Session(engine) as session:
+            rows = session.exec(select(CallRow).order_by(col(CallRow.position))).all()
+            return [CallRecord.model_validate(row.model_dump(exclude={"position"})) for row in rows]
+    finally:
+        engine.dispose()
