@@ -6,14 +6,16 @@ Not here: the story (`worker/demo.py`).
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from worker.commands.documents import demo_document
 from worker.commands.session import SESSION, table
-from worker.demo import Story, StoryEnd
+
+if TYPE_CHECKING:
+    from worker.demo import StoryEnd
 
 
 def demo(
@@ -23,6 +25,8 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything running afterwards, until Ctrl+C.")] = False,
 ) -> None:
     """Watch an agent improve itself: one whole cycle on an example agent with live traffic, in about a minute."""
+    from worker.demo import Story
+
     narrator = Console(stderr=True, highlight=False)
     story = Story(home=SESSION.home, warm_up=seconds, rate=rate, keep=keep, tell=narrator.print)
     end = SESSION.run(story.run(_print))
