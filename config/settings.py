@@ -146,7 +146,7 @@ class GatewaySettings(Section):
     Attributes:
         drain_seconds: how long a version that is no longer routed may finish its calls.
         warm_hold_seconds: how long it is kept running before that, so that taking it back is instant.
-        request_pause_seconds: least time between two notices that agents lack something.
+        request_pause_seconds: least time between two notices of one kind, that agents lack something for example.
     """
 
     host: str = "127.0.0.1"

@@ -25,8 +25,8 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from domain.errors import PermissionDenied
+from domain.metrics import CONTENT_TYPE
 from gateway.door import Door
-from gateway.exposition import CONTENT_TYPE
 from gateway.identity import SESSION_HEADER, Identities
 from gateway.in_flight import InFlight
 

@@ -161,15 +161,22 @@ class CallPath:
         if (message := self.limited(caller)) is not None:
             return self._refused(caller, name, Answer(call_id, error=ErrorKind.RATE_LIMITED, message=message))
         tool = self.ways.table.now.tools.get(name)
-        if tool is None:
-            self.lacking(caller, RequestKind.UNKNOWN_TOOL, name)
-            message = _no_such_tool(name, self.ways.table.now.closest(name, caller))
-            return self._refused(caller, name, Answer(call_id, error=ErrorKind.UNKNOWN_TOOL, message=message))
-        target = _target(tool, tool.variant_for(caller, call_id))
-        if target is None:
-            message = f"{name} is being introduced step by step and is not open to this caller yet."
-            return self._refused(caller, name, Answer(call_id, error=ErrorKind.NOT_ENABLED, message=message))
+        target = _target(tool, tool.variant_for(caller, call_id)) if tool is not None else None
+        if tool is None or target is None:
+            return self._refused(caller, name, self._no_way(caller, name, call_id))
         return await self._served(Job(call_id, caller, tool, arguments), target)
+
+    def _no_way(self, caller: Caller, name: str, call_id: str) -> Answer:
+        """Return why no version answers; a tool that nobody knows is a lack."""
+        snapshot = self.ways.table.now
+        if snapshot.may_have(name):
+            message = f"{name} cannot be reached at the moment; try again later."
+            return Answer(call_id, error=ErrorKind.UNAVAILABLE, message=message)
+        if name in snapshot.tools:
+            message = f"{name} is being introduced step by step and is not open to this caller yet."
+            return Answer(call_id, error=ErrorKind.NOT_ENABLED, message=message)
+        self.lacking(caller, RequestKind.UNKNOWN_TOOL, name)
+        return Answer(call_id, error=ErrorKind.UNKNOWN_TOOL, message=_no_such_tool(name, snapshot.closest(name, caller)))
 
     async def _served(self, job: Job, target: Target) -> Answer:
         tried: set[str] = set()

@@ -2,13 +2,15 @@
 
 Rules:
 - One line of JSON per record, in the order in which the calls ended; a line cut short by a crash is left out.
-- What the store has taken is removed in one step; until then it stands.
+- A mark beside the file says how many entries the store has taken; both go when it has taken all.
+- A crash between the store's yes and the mark repeats the entries of that one step, never more.
 
 Not here: when records come here and go to the store (`gateway/ledger.py`).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,11 +34,17 @@ _LINE = TypeAdapter(Line)
 
 
 class Journal:
-    """A file of entries that the store has not taken yet."""
+    """A file of entries that the store has not taken yet.
+
+    Attributes:
+        length: how many of them there are.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.length = sum(1 for _ in self._lines())
+        self._mark = path.with_suffix(".taken")
+        self._taken = self._marked()
+        self.length = max(0, sum(1 for _ in self._lines()) - self._taken)
 
     def append(self, entries: Sequence[Entry]) -> None:
         """Write the entries behind the others and wait until they are on disk.
@@ -51,21 +59,31 @@ class Journal:
         self.length += len(entries)
 
     def read(self) -> list[Entry]:
-        """Return every entry, oldest first."""
-        return list(self._lines())
+        """Return every entry that the store has not taken, oldest first."""
+        return list(itertools.islice(self._lines(), self._taken, None))
 
-    def replace(self, entries: Sequence[Entry]) -> None:
-        """Let exactly these entries stand, and no file if there are none."""
-        if entries:
-            draft = self._path.with_suffix(".new")
-            with draft.open("wb") as file:
-                file.writelines(_encoded(entry) for entry in entries)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+    def take(self, count: int) -> None:
+        """Remember that the store has taken this many entries more, the oldest ones."""
+        self.length -= count
+        if self.length > 0:
+            self._taken += count
+            draft = self._mark.with_suffix(".new")
+            draft.write_text(str(self._taken), encoding="ascii")
+            draft.replace(self._mark)
         else:
+            # In this order: a mark without a file means nothing, a file without its mark is written again whole.
             self._path.unlink(missing_ok=True)
-        self.length = len(entries)
+            self._mark.unlink(missing_ok=True)
+            self._taken = 0
+
+    def _marked(self) -> int:
+        if not self._path.exists():
+            self._mark.unlink(missing_ok=True)
+            return 0
+        try:
+            return int(self._mark.read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            return 0
 
     def _lines(self) -> Iterator[Entry]:
         if not self._path.exists():

@@ -8,6 +8,8 @@ Rules:
 - Back pressure: the queue is bounded. When it is full, because neither store nor disk takes anything, the oldest entry
   is given up and counted. An agent never waits for our book-keeping.
 - `flush` returns when everything that was added before it is in the store.
+- A process that is killed loses what has been in memory for less than `flush_seconds`, and no more. What waits in the
+  journal stays; if the kill falls between the store's yes and the journal's mark, one batch is in the store twice.
 
 Not here: what a record says (`domain/calls.py`), the journal's lines (`gateway/journal.py`).
 """
@@ -70,6 +72,7 @@ class Ledger:
         self._batch = batch
         self._queue: deque[Entry] = deque(maxlen=limit)
         self._flushes: list[Future[None]] = []
+        self._flushes_lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._lost = 0
@@ -107,7 +110,8 @@ class Ledger:
         if not self._thread.is_alive():
             return
         done: Future[None] = Future()
-        self._flushes.append(done)
+        with self._flushes_lock:
+            self._flushes.append(done)
         self._wake.set()
         await asyncio.wrap_future(done)
 
@@ -122,7 +126,11 @@ class Ledger:
             self._wake.wait(self._pause())
             self._wake.clear()
             closing, flushes = self._closing, self._taken_flushes()
-            self._write_everything()
+            try:
+                self._write_everything()
+            except Exception:
+                self._failures += 1
+                _LOG.exception("The ledger could not be written; it is tried again.")
             for done in flushes:
                 self._answer(done)
             if closing:
@@ -135,7 +143,8 @@ class Ledger:
         )
 
     def _taken_flushes(self) -> list[Future[None]]:
-        taken, self._flushes = self._flushes, []
+        with self._flushes_lock:
+            taken, self._flushes = self._flushes, []
         return taken
 
     def _write_everything(self) -> None:
@@ -147,15 +156,20 @@ class Ledger:
                 self._keep(left)
 
     def _empty_journal(self) -> None:
+        """Write what waits, batch by batch; a batch of which the store took only a part waits with the rest of it."""
         if self._journal.length == 0:
             return
-        waiting: Sequence[Entry] = self._journal.read()
+        waiting = self._journal.read()
         for start in range(0, len(waiting), self._batch):
-            left = self._written(waiting[start : start + self._batch])
-            if left:
-                self._journal.replace([*left, *waiting[start + self._batch :]])
+            batch = waiting[start : start + self._batch]
+            left = self._written(batch)
+            if left and len(left) == len(batch):
                 return
-        self._journal.replace([])
+            if left and not self._kept(left):
+                return
+            self._journal.take(len(batch))
+            if left:
+                return
 
     def _written(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write to the store and return what it did not take."""
@@ -167,13 +181,20 @@ class Ledger:
 
     def _keep(self, entries: Sequence[Entry]) -> None:
         """Let entries wait on disk, or back in the queue when the disk refuses."""
+        if self._kept(entries):
+            return
+        room = (self._queue.maxlen or 0) - len(self._queue)
+        self._lost += max(0, len(entries) - room)
+        self._queue.extendleft(reversed(entries[-room:] if room else []))
+
+    def _kept(self, entries: Sequence[Entry]) -> bool:
+        """Append entries to the journal and say whether the disk took them."""
         try:
             self._journal.append(entries)
         except OSError as error:
             _LOG.error("The ledger's journal takes nothing (%s); %d entries wait in memory.", error, len(entries))
-            room = (self._queue.maxlen or 0) - len(self._queue)
-            self._lost += max(0, len(entries) - room)
-            self._queue.extendleft(reversed(entries[-room:] if room else []))
+            return False
+        return True
 
     def _answer(self, done: Future[None]) -> None:
         if self._failures or self._journal.length:

@@ -24,14 +24,16 @@ from starlette.applications import Starlette
 
 from config.home import Home
 from config.settings import Settings
+from domain.calls import CallRecord
+from domain.plugins import LoadedVersion
 from gateway.admin import AdminPort
 from gateway.admin_client import GatewayAddress, GatewayStatus
 from gateway.app import Entrance, Managers, Watched, build_app
 from gateway.calls import CallPath, Ways
 from gateway.door import Door
-from gateway.events import Listener, RequestNotices
+from gateway.events import ErrorBursts, Listener, Notices, lack_noticed, quarantine_noticed
 from gateway.identity import Identities
-from gateway.journal import Journal
+from gateway.journal import Entry, Journal
 from gateway.ledger import Ledger
 from gateway.memory import Memory
 from gateway.metrics import DoorMetrics, ExtraMetrics, Standing, page
@@ -52,7 +54,7 @@ class Outside:
     """What others hang onto a gateway.
 
     Attributes:
-        listener: told that agents lack something.
+        listener: told of what is worth a cycle.
         metrics: more families for `/metrics`.
         ready: told where the gateway listens, once it does.
         open_store: opens the database; the home's or the settings' when None.
@@ -90,8 +92,9 @@ class Gateway:
             settings.ab_testing.replay_samples,
         )
         self._metrics = DoorMetrics()
-        self._host = PluginHost(PackageStore(home.packages))
-        self._notices = RequestNotices(self._outside.listener, settings.gateway.request_pause_seconds, time.monotonic)
+        self._host = PluginHost(PackageStore(home.packages), quarantined=self._on_quarantine)
+        self._notices = Notices(self._outside.listener, settings.gateway.request_pause_seconds, time.monotonic)
+        self._bursts = ErrorBursts()
         self.ledger = Ledger(
             self._memory,
             Journal(home.root / "ledger.jsonl"),
@@ -149,6 +152,16 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._entrance.idle(), LAST_WORDS_SECONDS)
 
+    def _record(self, entry: Entry) -> None:
+        """Let the ledger have an entry, and tell if it makes the last of a burst of errors."""
+        self.ledger.add(entry)
+        burst = self._bursts.seen(entry) if isinstance(entry, CallRecord) else None
+        if burst is not None:
+            self._notices.notice(burst)
+
+    def _on_quarantine(self, version: LoadedVersion) -> None:
+        self._notices.notice(quarantine_noticed(version, _now()))
+
     def _metrics_page(self) -> str:
         standing = Standing(
             ready=not self.swaps.unready(),
@@ -166,9 +179,9 @@ class Gateway:
             guard=RateGuard(self._settings.gateway.calls_per_minute_per_caller, time.monotonic),
             metrics=self._metrics,
             sieve=SampleSieve(self._settings.ab_testing.replay_samples),
-            record=self.ledger.add,
-            requested=self._notices.requested,
-            clock=lambda: datetime.now(UTC),
+            record=self._record,
+            requested=lambda request: self._notices.notice(lack_noticed(request)),
+            clock=_now,
             monotonic=time.monotonic,
             new_id=lambda: uuid.uuid4().hex,
         )
@@ -192,3 +205,7 @@ def product_version() -> str:
         return version("self-upgrading-loop")
     except PackageNotFoundError:
         return "0"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -70,10 +70,17 @@ class RoutedTool:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One table in force, with its tools by name, in the order in which they are listed."""
+    """One table in force.
+
+    Attributes:
+        tools: by name, in the order in which they are listed.
+        unread: capabilities of which some version's contract cannot be read, so that tools may be missing.
+        fingerprint: the same while every agent's list of tools is.
+    """
 
     table: RoutingTable = field(default_factory=RoutingTable)
     tools: Mapping[str, RoutedTool] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
     fingerprint: str = ""
 
     @classmethod
@@ -86,7 +93,13 @@ class Snapshot:
         """
         routed = [tool for name in sorted(table.routes) for tool in _tools_of(table.routes[name], contract_of)]
         tools = {tool.name: tool for tool in routed}
-        return cls(table=table, tools=tools, fingerprint=_fingerprint(tools))
+        unread = {name for name, route in table.routes.items() if None in map(contract_of, route.versions)}
+        return cls(table=table, tools=tools, unread=frozenset(unread), fingerprint=_fingerprint(tools))
+
+    def may_have(self, name: str) -> bool:
+        """Say whether a tool that is not there, or not in some version, may be one whose contract cannot be read."""
+        split = split_tool_name(name)
+        return split is not None and split[0] in self.unread
 
     def listed(self, caller: Caller) -> Iterator[RoutedTool]:
         """Yield the tools that are open to a caller, in a fixed order."""

@@ -13,6 +13,8 @@ Not here: running its plugins (`gateway/`).
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from datetime import datetime
 from pathlib import Path
 
@@ -24,11 +26,13 @@ from config.loading import load_settings
 from config.rollouts import load_rollouts, plan_named
 from config.settings import AgentSettings, Settings
 from domain.base import Model
-from domain.errors import ConfigurationInvalid, NotFound
+from domain.errors import ConfigurationInvalid, NotFound, StoreUnusable
 from domain.routing import PluginVersion, Route
 from plugins.core.folders import PluginFolders
 from plugins.core.packages import PackageStore, write_whole
 from store.database import Store, open_store
+
+logger = logging.getLogger("upgrade_loop.agents")
 
 AGENT_FILE = "agent.yaml"
 
@@ -90,12 +94,18 @@ def known_folder(home: Home) -> Path | None:
     return KnownAgent.model_validate_json(text).folder
 
 
-def adopt(home: Home, folder: Path | None, at: datetime) -> Settings:
+def adopt(home: Home, folder: Path | None, at: datetime, *, needs_store: bool = True) -> Settings:
     """Take an agent's folder in, if one is named, check all settings, and install the agent's own plugins.
+
+    Args:
+        home: into which it is taken.
+        folder: of the agent, None for the one that the home knows.
+        at: now.
+        needs_store: False for who can do without the database; what is not installed then, is at the next start.
 
     Raises:
         InvalidInput: the folder or a file of the configuration cannot be used.
-        StoreUnusable: the database cannot be used.
+        StoreUnusable: the database is needed and cannot be used.
     """
     home.create()
     if folder is not None:
@@ -104,11 +114,13 @@ def adopt(home: Home, folder: Path | None, at: datetime) -> Settings:
     plans = load_rollouts(home)
     plan_named(plans, settings.rollout.plan)
     plan_named(plans, settings.rollout.new_capability_plan)
-    store = open_store(settings.store.url or home.database_url)
     try:
-        install_plugins(home, store, at)
-    finally:
-        store.close()
+        with contextlib.closing(open_store(settings.store.url or home.database_url)) as store:
+            install_plugins(home, store, at)
+    except StoreUnusable as error:
+        if needs_store:
+            raise
+        logger.warning("The agent's own plugins are not looked for: %s", error)
     return settings
 
 

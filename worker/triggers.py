@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
+from functools import cache
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
@@ -24,7 +25,7 @@ from domain.errors import TemporalUnreachable
 from domain.events import Event, EventType
 from domain.metrics import exposition
 from gateway.service import Outside
-from store.database import open_store
+from store.database import Store, open_store
 from store.metrics import loop_metrics
 from worker.addresses import connect
 
@@ -64,10 +65,16 @@ class CycleTrigger:
 
 
 def outside_of(home: Home, settings: Settings) -> Outside:
-    """Return what a gateway of ours carries beside the door: the event trigger and the loop's metrics."""
-    store = open_store(settings.store.url or home.database_url)
+    """Return what a gateway of ours carries beside the door: the event trigger and the loop's metrics.
+
+    The database is opened when the metrics are first asked for, since the gateway serves without it too.
+    """
+
+    @cache
+    def store() -> Store:
+        return open_store(settings.store.url or home.database_url)
 
     def metrics() -> str:
-        return exposition(loop_metrics(store, datetime.now(UTC)))
+        return exposition(loop_metrics(store(), datetime.now(UTC)))
 
     return Outside(listener=CycleTrigger(home, settings).tell, metrics=metrics)

@@ -153,7 +153,7 @@ class Channel(asyncio.SubprocessProtocol):
         asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Fail what is still open; the transport wants to be told that it is closed, though nothing of it is open."""
+        """Fail what is still open, and let go of the process."""
         del exc
         self._close()
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from domain.base import JsonObject
 from domain.calls import ErrorKind
@@ -37,10 +37,18 @@ class PluginHost:
     Args:
         packages: where the packages lie.
         jail: the walls around each process; plain ones when not given.
+        quarantined: told of a version that is put into quarantine; must not wait.
     """
 
-    def __init__(self, packages: PackageStore, *, jail: Jail | None = None) -> None:
+    def __init__(
+        self,
+        packages: PackageStore,
+        *,
+        jail: Jail | None = None,
+        quarantined: Callable[[LoadedVersion], None] = lambda _: None,
+    ) -> None:
         self._packages = packages
+        self._quarantined = quarantined
         self._loader = Loader(packages.work, jail)
         self._running: dict[str, RunningVersion] = {}
         self._loading: dict[str, asyncio.Task[LoadReport]] = {}
@@ -142,7 +150,7 @@ class PluginHost:
         elif running is not None:
             return _report(running, 0.0, already_loaded=True)
         try:
-            running = RunningVersion(version, await self._program(version), self._loader)
+            running = RunningVersion(version, await self._program(version), self._loader, self._quarantined)
             await running.start()
         except UpgradeLoopError as error:
             raise _not_registered(version, error) from error

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 
 from domain.base import JsonObject
 from domain.calls import ErrorKind
@@ -38,6 +38,12 @@ STOP_SECONDS = 2.0
 class RunningVersion:
     """The instances of one version, kept alive.
 
+    Args:
+        version: which it is.
+        program: what runs.
+        loader: starts its processes.
+        quarantined: told when the version is put into quarantine.
+
     Attributes:
         state: where the version stands.
         in_flight: calls being served or waiting for an instance.
@@ -45,7 +51,13 @@ class RunningVersion:
         pool: lends the instances.
     """
 
-    def __init__(self, version: PluginVersion, program: Program, loader: Loader) -> None:
+    def __init__(
+        self,
+        version: PluginVersion,
+        program: Program,
+        loader: Loader,
+        quarantined: Callable[[LoadedVersion], None] = lambda _: None,
+    ) -> None:
         self.version = version
         self.program = program
         self.state = PluginState.LOADING
@@ -53,6 +65,7 @@ class RunningVersion:
         self.restarts = 0
         self.pool = Pool(version.id)
         self._loader = loader
+        self._quarantined = quarantined
         self._reason = ""
         self._crashes = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -198,6 +211,7 @@ class RunningVersion:
         self.pool.close(f"it is in quarantine after {reason}")
         for instance in self.pool.instances:
             instance.process.kill()
+        self._quarantined(self.snapshot())
 
     async def _end_if_stuck(self, process: PluginProcess, patience: float) -> None:
         try:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
 from typing import Any
+from urllib.parse import urlsplit
 
-import httpx
+import orjson
+from sqlmodel import Session, col, create_engine, select
 
 from config.home import Home
 from config.settings import GatewaySettings, Settings
+from domain.calls import CallRecord, CapabilityRequest, OutcomeReport
 from domain.routing import PluginVersion, Route
 from domain.versions import SemanticVersion
 from gateway.admin_client import AdminClient, GatewayAddress
 from gateway.main import run_gateway
 from gateway.service import Outside
 from plugins.core.packages import PackageStore
+from store.database import open_store
+from store.tables import CallRow
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SCHEMA_IN = {
     "type": "object",
     "properties": {"text": {"type": "string"}},
@@ -39,8 +47,16 @@ BROKEN = 'raise ValueError("cannot do it: " + text)'
 DEADLY = "import os; os._exit(3)"
 
 
-def write_plugin(folder: Path, version: str, *, body: str = GOOD, capability: str = "text", **method: Any) -> Path:
-    """Write a plugin with one method `shout` whose body is given; `method` overrides the method's manifest fields."""
+def write_plugin(
+    folder: Path, version: str, *, body: str = GOOD, head: str = "", capability: str = "text", **method: Any
+) -> Path:
+    """Write a plugin with one method `shout`.
+
+    Args:
+        body: what the method does; it may use `text` and `VERSION`.
+        head: what the module does before.
+        method: fields of the method in the manifest that are not the usual ones.
+    """
     name = f"{capability}_plugin"
     shout = {
         "name": "shout",
@@ -58,7 +74,7 @@ def write_plugin(folder: Path, version: str, *, body: str = GOOD, capability: st
         "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
     }
     source = (
-        f"VERSION = {version!r}\n\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
+        f"VERSION = {version!r}\n{head}\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
         f"capabilities = {{{capability!r}: Tools()}}\n"
     )
     target = folder / f"{name}-{version}"
@@ -131,8 +147,11 @@ def route(control: PluginVersion | None = None, candidate: PluginVersion | None 
     return Route(**{"capability": "text", "control": control, "candidate": candidate, **fields})
 
 
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Agent:
-    """A thin client of the stateless protocol, cheap enough to make load; its connections are kept.
+    """A thin client of the stateless protocol; connections are kept, and cheap enough to make load with.
 
     Args:
         url: of the MCP endpoint.
@@ -140,36 +159,64 @@ class Agent:
     """
 
     def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self._url = url
-        self._client = httpx.AsyncClient(headers=dict(headers or {}), timeout=30, trust_env=False)
+        self._url = urlsplit(url)
+        self._headers = dict(headers or {})
+        self._idle: list[Connection] = []
 
     async def __aenter__(self) -> Agent:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        for _, writer in self._idle:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
-    async def post(self, method: str, params: Mapping[str, Any], name: str = "") -> httpx.Response:
-        """Post one request and return the HTTP answer."""
-        headers = {
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": method,
-            **({"Mcp-Name": name} if name else {}),
-        }
+    async def post(self, method: str, params: Mapping[str, Any], name: str = "") -> tuple[int, dict[str, Any]]:
+        """Post one request and return status and body of the HTTP answer."""
         meta = {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
             **params.get("_meta", {}),
         }
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-        return await self._client.post(self._url, headers=headers, json=body)
+        headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **({"Mcp-Name": name} if name else {})}
+        return await self.exchange(orjson.dumps(body), headers)
+
+    async def exchange(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, Any]]:
+        """Send a body and return status and body of the HTTP answer, over a connection that nobody else uses."""
+        reader, writer = self._idle.pop() if self._idle else await self._connected()
+        try:
+            writer.write(self._request(body, headers))
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            answer = await reader.readexactly(length)
+        except BaseException:
+            writer.close()
+            raise
+        self._idle.append((reader, writer))
+        return int(head.split(" ", 2)[1]), orjson.loads(answer)
+
+    async def _connected(self) -> Connection:
+        return await asyncio.open_connection(self._url.hostname, self._url.port)
+
+    def _request(self, body: bytes, headers: Mapping[str, str]) -> bytes:
+        lines = {
+            "Host": self._url.netloc,
+            "Accept": "application/json, text/event-stream",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **self._headers,
+            **headers,
+        }
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"POST {self._url.path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
     async def call(self, name: str, arguments: Mapping[str, Any], **meta: Any) -> dict[str, Any]:
         """Call a tool and return its result as it came."""
-        response = await self.post("tools/call", {"name": name, "arguments": arguments, "_meta": meta}, name)
-        assert response.status_code == 200, response.text
-        result: dict[str, Any] = response.json()["result"]
+        status, body = await self.post("tools/call", {"name": name, "arguments": arguments, "_meta": meta}, name)
+        assert status == 200, body
+        result: dict[str, Any] = body["result"]
         return result
 
     async def shout(self, text: str = "hello") -> str:
@@ -179,8 +226,8 @@ class Agent:
 
     async def tools(self) -> list[str]:
         """Return the names of the tools it sees."""
-        response = await self.post("tools/list", {})
-        return [tool["name"] for tool in response.json()["result"]["tools"]]
+        _, body = await self.post("tools/list", {})
+        return [tool["name"] for tool in body["result"]["tools"]]
 
 
 async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
@@ -192,3 +239,36 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
             return
         assert asyncio.get_running_loop().time() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a home's store holds."""
+
+    calls: list[CallRecord]
+    requests: list[CapabilityRequest]
+    outcomes: list[OutcomeReport]
+
+    @property
+    def final(self) -> list[CallRecord]:
+        """The records whose answers callers saw."""
+        return [record for record in self.calls if record.final]
+
+
+def stored(home: Home) -> Stored:
+    """Read what a home's store holds now, each attempt as it was written."""
+    store = open_store(home.database_url)
+    try:
+        return Stored(_calls_of(home), store.requests.since(LONG_AGO), store.outcomes.since(LONG_AGO))
+    finally:
+        store.close()
+
+
+def _calls_of(home: Home) -> list[CallRecord]:
+    engine = create_engine(home.database_url)
+    try:
+        with Session(engine) as session:
+            rows = session.exec(select(CallRow).order_by(col(CallRow.position))).all()
+            return [CallRecord.model_validate(row.model_dump(exclude={"position"})) for row in rows]
+    finally:
+        engine.dispose()

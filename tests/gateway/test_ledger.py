@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +14,9 @@ from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySam
 from domain.errors import StoreUnusable
 from gateway.journal import Entry, Journal
 from gateway.ledger import Ledger, StoreSink
+from store.connections import PATIENCE_SECONDS
 from store.database import open_store
-from tests.gateway.factories import until
+from tests.gateway.factories import Agent, house, route, stored, until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -113,6 +116,69 @@ async def test_it_writes_by_itself(tmp_path: Path) -> None:
     book.add(call(1))
     await until(lambda: bool(sink.taken))
     await book.close()
+
+
+async def test_a_disk_that_fails_once_does_not_end_the_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = Sink()
+    sink.open = False
+    book = ledger(sink, tmp_path, batch=2)
+    for number in range(5):
+        book.add(call(number))
+    with pytest.raises(StoreUnusable):
+        await book.flush()
+    (tmp_path / "ledger.new").mkdir()  # stands in the way of the journal's mark
+    sink.open = True
+    with pytest.raises(StoreUnusable):
+        await book.flush()
+    (tmp_path / "ledger.new").rmdir()
+    await book.flush()
+    await book.close()
+
+    assert "tried again" in caplog.text
+    assert set(ids(sink.taken)) == {f"call-{number}" for number in range(5)}
+
+
+def test_a_journal_that_was_half_taken_goes_on_where_the_store_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first = Journal(path)
+    first.append([call(number) for number in range(10)])
+    first.take(4)
+    first.append([call(10)])
+
+    second = Journal(path)
+    assert (second.length, ids(second.read())) == (7, [f"call-{number}" for number in range(4, 11)])
+    second.take(7)
+    assert (second.length, list(tmp_path.iterdir()), Journal(path).length) == (0, [], 0)
+
+
+def test_a_mark_without_its_journal_means_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ledger.taken").write_text("4", encoding="ascii")
+    journal = Journal(tmp_path / "ledger.jsonl")
+    journal.append([call(number) for number in range(5)])
+    assert journal.length == len(journal.read()) == 5
+
+
+async def test_every_call_is_one_final_record_also_while_the_database_is_locked(tmp_path: Path) -> None:
+    """The lock outlasts the store's patience, so that the batches are refused and wait in the journal."""
+    built = house(tmp_path)
+    version = built.install("1.0.0")
+    async with built.running() as running:
+        await running.admin.set_route(route(version))
+        holder = sqlite3.connect(built.home.database_url.removeprefix("sqlite:///"), isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
+        async with Agent(running.door) as agent:
+            answers = await asyncio.gather(*(agent.shout() for _ in range(100)))
+            await until(lambda: (built.home.root / "ledger.jsonl").exists(), PATIENCE_SECONDS + 10)
+            answers += [await agent.shout() for _ in range(20)]
+            standing = (await running.admin.status()).store_answers
+            holder.execute("ROLLBACK")
+            holder.close()
+            answers += [await agent.shout() for _ in range(20)]
+        await running.admin.flush()
+        records = stored(built.home)
+
+    assert (answers, standing) == (["1.0.0"] * 140, False)
+    assert len(records.calls) == len({record.call_id for record in records.final}) == 140
 
 
 def test_the_journal_keeps_kinds_apart_and_leaves_out_a_line_cut_short(tmp_path: Path) -> None:

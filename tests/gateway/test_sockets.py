@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 
@@ -39,6 +40,20 @@ def test_a_foreign_address_is_refused_with_what_to_do() -> None:
 def test_a_socket_tells_how_it_is_reached() -> None:
     with bind("0.0.0.0", 0) as listening:
         assert url_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def test_no_answer_waits_for_an_acknowledgement() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        undelayed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            undelayed.set_result(bool(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        async with await asyncio.start_server(look, sock=listening.dup()):
+            with socket.create_connection(listening.getsockname(), timeout=10):
+                assert await undelayed
 
 
 def test_a_child_serves_what_its_parent_listens_on(pytestconfig: pytest.Config) -> None:

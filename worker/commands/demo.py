@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,8 +21,10 @@ from rich.text import Text
 
 from worker.commands.documents import demo_document
 from worker.commands.session import SESSION, table
-from worker.demo import Story, StoryEnd
 from worker.narration import Line, Mood
+
+if TYPE_CHECKING:
+    from worker.demo import StoryEnd
 
 SUBJECT_WIDTH = 24
 COLOURS: Mapping[Mood, str] = {Mood.PLAIN: "", Mood.GOOD: "bold green", Mood.ASKS: "yellow", Mood.BAD: "bold red"}
@@ -35,6 +37,8 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep everything running afterwards, until Ctrl+C.")] = False,
 ) -> None:
     """Watch an agent improve itself: one whole cycle on an example agent with live traffic, in about a minute."""
+    from worker.demo import Story
+
     story = Story(home=SESSION.home, warm_up=seconds, rate=rate, keep=keep, tell=Page(Console(stderr=True)).draw)
     end = SESSION.run(story.run(_print))
     SESSION.code = 0 if end.as_told else 1

@@ -8,10 +8,14 @@ Not here: tables for people; each command draws its own.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from domain.base import JsonObject
 from domain.cycles import CycleRecord
 from domain.upgrades import UpgradeRecord
-from worker.demo import StoryEnd
+
+if TYPE_CHECKING:
+    from worker.demo import StoryEnd  # the story brings every room along, and the gateway's process must start quickly
 
 
 def cycle_document(record: CycleRecord) -> JsonObject:

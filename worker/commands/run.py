@@ -2,6 +2,7 @@
 
 Rules:
 - `up` prints one JSON line when everything is ready, and nothing else on stdout.
+- `gateway` starts also while the database is down, and serves the last table.
 
 Not here: the processes themselves (`worker/stack.py`, `worker/main.py`, `gateway/main.py`).
 """
@@ -68,5 +69,5 @@ def gateway(agent: AgentFolder = None) -> None:
     from worker.triggers import outside_of
 
     log_to_stderr()
-    settings = adopt(SESSION.home, agent, datetime.now(UTC))
+    settings = adopt(SESSION.home, agent, datetime.now(UTC), needs_store=False)
     SESSION.run(run_gateway(SESSION.home, settings, outside=outside_of(SESSION.home, settings)))
