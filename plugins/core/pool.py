@@ -135,10 +135,10 @@ class Pool:
                     await waiter.turn.wait()
                     waiter.turn.clear()
                     lease = self._take(deadline, avoid)
-            return lease
         except TimeoutError:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._subject} had no free instance in time.") from None
         finally:
             self._waiting.remove(waiter)
             if lease is None:  # a turn that came too late is not lost
                 self.wake_all()
+        return lease
