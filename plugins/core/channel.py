@@ -165,7 +165,7 @@ class Channel(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         """End what the process left behind, and do not wait long for pipes that others hold open."""
         self.kill()
-        asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._close)
+        asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._end)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is still open."""
@@ -200,6 +200,8 @@ class Channel(asyncio.SubprocessProtocol):
         self._fail_pending()
 
     def _end(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
         self._fail_pending()
@@ -214,11 +216,6 @@ class Channel(asyncio.SubprocessProtocol):
             return f"{self.subject} {self.reason} and was ended."
         code = self._transport.get_returncode() if self._transport is not None else None
         return f"{self.subject} has ended" + ("." if code is None else f" with exit code {code}.")
-
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        self._end()
 
     def _kill_leader(self) -> None:
         if self._transport is not None and self._transport.get_returncode() is None:
