@@ -176,7 +176,9 @@ class CallPath:
             message = f"{name} is being introduced step by step and is not open to this caller yet."
             return Answer(call_id, error=ErrorKind.NOT_ENABLED, message=message)
         self.lacking(caller, RequestKind.UNKNOWN_TOOL, name)
-        return Answer(call_id, error=ErrorKind.UNKNOWN_TOOL, message=_no_such_tool(name, snapshot.closest(name, caller)))
+        return Answer(
+            call_id, error=ErrorKind.UNKNOWN_TOOL, message=_no_such_tool(name, snapshot.closest(name, caller))
+        )
 
     async def _served(self, job: Job, target: Target) -> Answer:
         tried: set[str] = set()

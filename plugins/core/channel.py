@@ -1,12 +1,14 @@
 """Spec 3.1, the host's side of the pipe - decides what a plugin process may say and what its silence means.
 
 Rules:
-- A line is one JSON-RPC message of at most `LINE_LIMIT` bytes; anything else, NaN and Infinity included, breaks the
-  channel, and a broken channel ends the process: what comes after cannot be trusted to be framed.
+- A line is one JSON-RPC message of at most `LINE_LIMIT` bytes, in both directions; anything else that a process writes,
+  NaN and Infinity included, breaks the channel, and a broken channel ends the process: what comes after cannot be
+  trusted to be framed. What cannot be such a line is not sent.
 - Request ids are random strings; an answer to an id that nobody waits for is counted and dropped.
 - What the process writes to stderr is read and forgotten but for the last `TAIL_LIMIT` bytes.
 - A plugin that does not read is not written to beyond `WRITE_LIMIT` bytes.
-- When the process ends, every open request fails as `plugin_crash`.
+- When the process ends, or closes its end of either channel, every open request fails as `plugin_crash`. A process
+  that goes has `EXIT_SECONDS` between the end of its answers and its own, so that its exit code can be told.
 
 Not here: what the messages mean (`process.py`).
 """
@@ -14,6 +16,8 @@ Not here: what the messages mean (`process.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import secrets
 from collections.abc import Callable
 from typing import cast
@@ -29,6 +33,7 @@ WRITE_LIMIT = 16 * 1024 * 1024
 STRAY_LIMIT = 10_000
 TAIL_LIMIT = 8 * 1024
 DRAIN_AFTER_EXIT_SECONDS = 0.5
+EXIT_SECONDS = 0.5
 
 PROTOCOL_VERSION = "2026-07-28"
 REQUEST_META: JsonObject = {
@@ -36,6 +41,9 @@ REQUEST_META: JsonObject = {
     "io.modelcontextprotocol/clientInfo": {"name": "self-upgrading-loop", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+
+_strictly = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+"""Not orjson, which sends NaN as null and refuses integers beyond 64 bits."""
 
 
 class Channel(asyncio.SubprocessProtocol):
@@ -58,6 +66,8 @@ class Channel(asyncio.SubprocessProtocol):
         self._pending: dict[str, asyncio.Future[JsonObject]] = {}
         self._partial = bytearray()
         self._tail = bytearray()
+        self._deaf = False
+        self._input_closed = False
 
     @property
     def in_flight(self) -> int:
@@ -68,7 +78,7 @@ class Channel(asyncio.SubprocessProtocol):
     def alive(self) -> bool:
         """Whether the process runs and its channel is sound."""
         running = self._transport is not None and self._transport.get_returncode() is None
-        return running and not self.reason and not self.ended.done()
+        return running and not self.reason and not self._deaf and not self.ended.done()
 
     @property
     def stderr_tail(self) -> str:
@@ -79,7 +89,8 @@ class Channel(asyncio.SubprocessProtocol):
         """Send a request and return the whole message that answers it.
 
         Raises:
-            PluginFailure: `timeout`, `plugin_crash`, `unavailable`, or `invalid_arguments` when they are not JSON.
+            PluginFailure: `timeout`, `plugin_crash`, `unavailable`, or `invalid_arguments` when they are not JSON or
+                too long.
         """
         identifier = secrets.token_hex(8)
         answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
@@ -101,12 +112,14 @@ class Channel(asyncio.SubprocessProtocol):
 
     def close_input(self) -> None:
         """Tell the process, by the end of its input, that it is to stop."""
+        self._input_closed = True
         if self._transport is not None and (pipe := self._transport.get_pipe_transport(0)) is not None:
             pipe.close()
 
     def _give_up(self, identifier: str) -> None:
-        if self.alive:
-            cancelled: JsonObject = {"requestId": identifier, "reason": "given up", "_meta": REQUEST_META}
+        """Tell the process that nobody waits any more; if it does not read, it need not know."""
+        cancelled: JsonObject = {"requestId": identifier, "reason": "given up", "_meta": REQUEST_META}
+        with contextlib.suppress(PluginFailure):
             self._send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
 
     def _send(self, message: JsonObject) -> None:
@@ -116,10 +129,7 @@ class Channel(asyncio.SubprocessProtocol):
         writer = cast("asyncio.WriteTransport", pipe)
         if writer.get_write_buffer_size() > WRITE_LIMIT:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self.subject} does not read its requests.")
-        try:
-            writer.write(orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE))
-        except TypeError as error:
-            raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, f"The arguments are not JSON: {error}.") from None
+        writer.write(_line_of(message))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Remember the process."""
@@ -135,6 +145,8 @@ class Channel(asyncio.SubprocessProtocol):
             return
         *lines, rest = data.split(b"\n")
         for line in lines:
+            if self.reason:
+                return
             self._receive(bytes(self._partial) + line if self._partial else line)
             self._partial.clear()
         self._partial += rest
@@ -142,15 +154,18 @@ class Channel(asyncio.SubprocessProtocol):
             self._break(f"wrote a line of more than {LINE_LIMIT} bytes")
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Take a closed answer channel for the end of the process."""
+        """Take a closed channel for the end of the process; one that goes on without it is ended."""
         del exc
-        if fd == 1 and not self.reason and self.alive:
-            self._break("closed its answer channel")
+        if fd == 2 or (fd == 0 and self._input_closed) or not self.alive:
+            return
+        self._deaf = True
+        text = "closed its answer channel" if fd == 1 else "closed its request channel"
+        asyncio.get_running_loop().call_later(EXIT_SECONDS, self._break_unless_ended, text)
 
     def process_exited(self) -> None:
         """End what the process left behind, and do not wait long for pipes that others hold open."""
         self.kill()
-        asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._close)
+        asyncio.get_running_loop().call_later(DRAIN_AFTER_EXIT_SECONDS, self._end)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is still open, and let go of the process."""
@@ -174,6 +189,10 @@ class Channel(asyncio.SubprocessProtocol):
         if self.strays > STRAY_LIMIT:
             self._break(f"wrote more than {STRAY_LIMIT} messages nobody waited for")
 
+    def _break_unless_ended(self, reason: str) -> None:
+        if self._transport is not None and self._transport.get_returncode() is None:
+            self._break(reason)
+
     def _break(self, reason: str) -> None:
         self.reason = self.reason or reason
         self._partial.clear()
@@ -181,6 +200,8 @@ class Channel(asyncio.SubprocessProtocol):
         self._fail_pending()
 
     def _end(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
         if not self.ended.done():
             self.ended.set_result(None)
         self._fail_pending()
@@ -196,11 +217,17 @@ class Channel(asyncio.SubprocessProtocol):
         code = self._transport.get_returncode() if self._transport is not None else None
         return f"{self.subject} has ended" + ("." if code is None else f" with exit code {code}.")
 
-    def _close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-        self._end()
-
     def _kill_leader(self) -> None:
         if self._transport is not None and self._transport.get_returncode() is None:
             self._transport.kill()
+
+
+def _line_of(message: JsonObject) -> bytes:
+    try:
+        line = _strictly(message).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError) as error:
+        raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, f"The arguments are not JSON: {error}.") from None
+    if len(line) > LINE_LIMIT:
+        text = f"The arguments are longer than the {LINE_LIMIT} bytes that a request may have."
+        raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, text)
+    return line

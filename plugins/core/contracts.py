@@ -2,7 +2,7 @@
 
 Rules:
 - Every input and output schema is a valid JSON Schema (draft 2020-12) of type object and refers to nothing outside.
-- Every example fits its method's schemas; every hook and health check names something that exists.
+- Every example fits its method's schemas; the health check names a method that exists and may be repeated.
 - All errors of a manifest are told at once, each with its place.
 - Schemas are compiled once; checking a call costs microseconds.
 
@@ -12,7 +12,7 @@ Not here: reading files (`packages.py`), comparing two versions' contracts (`eng
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -31,6 +31,10 @@ from plugins.core.failures import PluginFailure
 
 _NOTHING_OUTSIDE: Registry[Any] = Registry()
 MESSAGE_LIMIT = 300
+Fault = tuple[str, str]
+"""Where something is wrong, and what."""
+DEPTH_LIMIT = 60
+"""Levels of a manifest: far more than a person writes, far fewer than the stack holds."""
 
 
 class MethodChecks:
@@ -63,26 +67,29 @@ def checks_of(contract: PluginContract) -> dict[tuple[str, str], MethodChecks]:
     }
 
 
-def parse_contract(manifest: JsonValue, source: str) -> PluginContract:
+def parse_contract(manifest: JsonValue, source: str, known: Sequence[Fault] = ()) -> PluginContract:
     """Return the contract a manifest states.
 
     Args:
         manifest: the manifest with every method's schemas filled in.
         source: where it came from, for the message.
+        known: faults found before, told together with those found here.
 
     Raises:
         ManifestInvalid: with every fault in `details["errors"]`, each a `path` and a `message`.
     """
+    if _too_deep(manifest):
+        raise invalid(source, [*known, ("$", f"is nested deeper than {DEPTH_LIMIT} levels")])
     try:
         contract = PluginContract.model_validate(manifest)
     except ValidationError as error:
-        raise invalid(source, [(_path(fault["loc"]), fault["msg"]) for fault in error.errors()]) from None
-    if faults := list(_faults_of(contract)):
+        raise invalid(source, [*known, *((_path(fault["loc"]), fault["msg"]) for fault in error.errors())]) from None
+    if faults := [*known, *_faults_of(contract)]:
         raise invalid(source, faults)
     return contract
 
 
-def invalid(source: str, faults: list[tuple[str, str]]) -> ManifestInvalid:
+def invalid(source: str, faults: Sequence[Fault]) -> ManifestInvalid:
     """Return the error that lists the faults of a package."""
     listed = "\n".join(f"  {path}: {message}" for path, message in faults)
     return ManifestInvalid(
@@ -92,11 +99,24 @@ def invalid(source: str, faults: list[tuple[str, str]]) -> ManifestInvalid:
     )
 
 
+def _too_deep(document: JsonValue) -> bool:
+    level: list[JsonValue] = [document]
+    for _ in range(DEPTH_LIMIT):
+        level = [child for node in level for child in _children(node)]
+    return bool(level)
+
+
+def _children(node: JsonValue) -> Iterable[JsonValue]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
 def _path(location: tuple[int | str, ...]) -> str:
     return "$" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
 
 
-def _faults_of(contract: PluginContract) -> Iterator[tuple[str, str]]:
+def _faults_of(contract: PluginContract) -> Iterator[Fault]:
     for index, interface in enumerate(contract.provided_interfaces):
         for number, method in enumerate(interface.methods):
             path = f"$.provided_interfaces[{index}].methods[{number}]"
@@ -106,7 +126,7 @@ def _faults_of(contract: PluginContract) -> Iterator[tuple[str, str]]:
     yield from _health_faults(contract)
 
 
-def _method_faults(path: str, capability: str, method: MethodSignature) -> Iterator[tuple[str, str]]:
+def _method_faults(path: str, capability: str, method: MethodSignature) -> Iterator[Fault]:
     faults = []
     for side, schema in (("input_schema", method.input_schema), ("output_schema", method.output_schema)):
         faults += list(_schema_faults(f"{path}.{side}", schema))
@@ -126,11 +146,14 @@ def _method_faults(path: str, capability: str, method: MethodSignature) -> Itera
             yield place, failure.message
 
 
-def _schema_faults(path: str, schema: JsonObject) -> Iterator[tuple[str, str]]:
+def _schema_faults(path: str, schema: JsonObject) -> Iterator[Fault]:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         yield path + error.json_path.removeprefix("$"), f"is not a JSON Schema: {error.message[:MESSAGE_LIMIT]}"
+        return
+    except RecursionError:
+        yield path, "is nested too deeply"
         return
     for place, target in _references(schema, path):
         if not target.startswith("#"):
@@ -139,7 +162,7 @@ def _schema_faults(path: str, schema: JsonObject) -> Iterator[tuple[str, str]]:
             yield place, f"refers to {target}, which is not in the schema"
 
 
-def _references(node: JsonValue, path: str) -> Iterator[tuple[str, str]]:
+def _references(node: JsonValue, path: str) -> Iterator[Fault]:
     children: Iterator[tuple[str, JsonValue]]
     if isinstance(node, dict):
         for key in ("$ref", "$dynamicRef", "$id"):
@@ -158,13 +181,13 @@ def _references(node: JsonValue, path: str) -> Iterator[tuple[str, str]]:
 def _resolves(schema: JsonObject, target: str) -> bool:
     resolver = _NOTHING_OUTSIDE.resolver_with_root(DRAFT202012.create_resource(schema))
     try:
-        resolver.lookup(target)
-    except Unresolvable:
+        found: object = resolver.lookup(target).contents
+    except (Unresolvable, ValueError):
         return False
-    return True
+    return isinstance(found, dict | bool)
 
 
-def _health_faults(contract: PluginContract) -> Iterator[tuple[str, str]]:
+def _health_faults(contract: PluginContract) -> Iterator[Fault]:
     check = contract.health_check
     if check.capability is None and check.method is None:
         return
@@ -191,7 +214,9 @@ def _first_fault(validator: Draft202012Validator, value: JsonObject) -> str | No
         fault = next(validator.iter_errors(value), None)
     except RecursionError:
         return "$: it is nested too deeply, or its schema refers to itself without end."
-    return None if fault is None else f"{fault.json_path}: {_rule_of(fault)}."
+    except Exception:  # a schema from outside makes the validator fail in more ways than can be listed
+        return "$: its schema cannot be applied to it."
+    return None if fault is None else f"{fault.json_path[:MESSAGE_LIMIT]}: {_rule_of(fault)}."
 
 
 def _rule_of(fault: JsonSchemaFault) -> str:

@@ -44,12 +44,12 @@ class PluginFolders:
         return next((standing for standing in Standing if self._pointer(version, standing).exists()), None)
 
     def versions(self, standing: Standing) -> list[PluginVersion]:
-        """Return the versions of one folder; a damaged pointer is left out."""
+        """Return the versions of one folder; a damaged pointer, or one just removed, is left out."""
         found = []
         for path in sorted((self._root / standing).glob("*.json")):
             try:
                 found.append(PluginVersion.model_validate_json(path.read_text(encoding="utf-8")))
-            except (ValidationError, UnicodeDecodeError):
+            except (OSError, ValidationError, UnicodeDecodeError):
                 continue
         return found
 

@@ -2,7 +2,7 @@
 
 Rules:
 - Versions run side by side; which of them a caller reaches is decided elsewhere.
-- Loading is idempotent, and what is loaded has been proven ready; a package changed on disk is not loaded.
+- Loading is idempotent, and what is loaded has been proven ready; a package changed on disk neither loads nor restarts.
 - Arguments are checked before they are sent, results before they are returned.
 - A call whose instance died is repeated once, on another instance, if its method has no side effects; otherwise its
   caller is told that the outcome is unknown.
@@ -49,7 +49,7 @@ class PluginHost:
     ) -> None:
         self._packages = packages
         self._quarantined = quarantined
-        self._loader = Loader(packages.work, jail)
+        self._loader = Loader(packages, jail)
         self._running: dict[str, RunningVersion] = {}
         self._loading: dict[str, asyncio.Task[LoadReport]] = {}
 
@@ -161,7 +161,7 @@ class PluginHost:
         package = await asyncio.to_thread(self._packages.get, version.digest)
         if package.id != version.id:
             raise PluginRegistrationFailed(f"The package {version.digest} is {package.id}, not {version.id}.")
-        return Program.of(self._packages.path(version.digest), package.contract)
+        return Program.of(self._packages.path(version.digest), package)
 
     async def _stop(self, running: RunningVersion) -> None:
         self._running.pop(running.version.digest, None)

@@ -3,7 +3,8 @@
 Rules:
 - States move only as `PLUGIN_TRANSITIONS` allows.
 - An instance that dies is started again after 0.1 s, doubling to 30 s; five deaths in a row, with no answer given in
-  between by any instance of the version, put the version into quarantine.
+  between by any instance of the version, put the version into quarantine. An instance that lived for `SOUND_SECONDS`
+  begins a new row: a version that nobody calls is not put away for one death a day.
 - A method that was given up on and still holds its instance `STUCK_SECONDS` later makes the instance die; it may hold
   it as long as an older call's time is not up.
 - Draining takes no new call, waits for those that run, and ends at its deadline; a draining version may be revived.
@@ -19,6 +20,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 from domain.base import JsonObject
 from domain.calls import ErrorKind
+from domain.errors import UpgradeLoopError
 from domain.plugins import ANSWERING, PLUGIN_TRANSITIONS, LoadedVersion, PluginState
 from domain.routing import PluginVersion
 from domain.transitions import advance
@@ -31,6 +33,7 @@ from plugins.core.process import PluginProcess
 BACK_OFF_SECONDS = 0.1
 BACK_OFF_LIMIT_SECONDS = 30.0
 CRASHES_IN_A_ROW = 5
+SOUND_SECONDS = 300.0
 STUCK_SECONDS = 1.0
 STOP_SECONDS = 2.0
 
@@ -179,8 +182,12 @@ class RunningVersion:
         )
 
     async def _keep_alive(self, instance: Instance) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
+            started = clock()
             await instance.process.ended()
+            if clock() - started >= SOUND_SECONDS:
+                self._crashes = 0
             self.pool.wake_all()
             await instance.process.stop(0)
             process = await self._restarted()
@@ -200,8 +207,8 @@ class RunningVersion:
                 return None
             await asyncio.sleep(min(BACK_OFF_SECONDS * 2 ** (self._crashes - 1), BACK_OFF_LIMIT_SECONDS))
             try:
-                return await self._loader.start(self.program)
-            except PluginFailure as failure:
+                return await self._loader.start_again(self.program)
+            except UpgradeLoopError as failure:
                 reason = failure.message
         return None
 

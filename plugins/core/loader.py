@@ -4,6 +4,7 @@ Rules:
 - Ready means: the process offers its contract's tools, its golden calls of methods without side effects give the
   stated results, and its health check passes. Callers never meet an instance before that.
 - Few processes start at a time, so that a start-up storm does not make every one of them late.
+- Before an instance is started again its package is read again: what was changed under a running version never runs.
 
 Not here: when an instance is started (`lifecycle.py`).
 """
@@ -16,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain.calls import ErrorKind
-from domain.contracts import Comparator, Example, PluginContract
+from domain.contracts import Comparator, Example, PluginContract, PluginPackage
 from plugins.core.contracts import MethodChecks, checks_of
 from plugins.core.failures import PluginFailure
+from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
 from plugins.core.sandbox import Jail, PlainJail
 
@@ -32,13 +34,14 @@ class Program:
     """A package that can be started: where it lies, what it promises, its compiled schemas."""
 
     folder: Path
+    digest: str
     contract: PluginContract
     checks: Mapping[tuple[str, str], MethodChecks]
 
     @classmethod
-    def of(cls, folder: Path, contract: PluginContract) -> Program:
+    def of(cls, folder: Path, package: PluginPackage) -> Program:
         """Compile a package's schemas."""
-        return cls(folder, contract, checks_of(contract))
+        return cls(folder, package.digest, package.contract, checks_of(package.contract))
 
     @property
     def id(self) -> str:
@@ -55,12 +58,12 @@ class Loader:
     """Starts instances.
 
     Args:
-        work: where instances have their private folders; the system's temporary folder when None.
+        packages: where the packages lie; instances have their private folders beside them.
         jail: the walls around them.
     """
 
-    def __init__(self, work: Path | None = None, jail: Jail | None = None) -> None:
-        self._work = work
+    def __init__(self, packages: PackageStore, jail: Jail | None = None) -> None:
+        self._packages = packages
         self._jail = jail or PlainJail()
         self._starting = asyncio.Semaphore(STARTS_AT_A_TIME)
 
@@ -70,8 +73,9 @@ class Loader:
         Raises:
             PluginFailure: it is not what its contract promises.
         """
+        work = self._packages.work
         async with self._starting:
-            process = await PluginProcess.start(program.folder, program.contract, jail=self._jail, work=self._work)
+            process = await PluginProcess.start(program.folder, program.contract, jail=self._jail, work=work)
             try:
                 await _warm_up(process, program)
                 await check_health(process, program)
@@ -82,6 +86,17 @@ class Loader:
                 await process.stop(0)
                 raise
         return process
+
+    async def start_again(self, program: Program) -> PluginProcess:
+        """Start an instance in the place of one that died.
+
+        Raises:
+            PluginFailure: it is not what its contract promises.
+            ManifestInvalid: its package was changed since.
+            NotFound: its package was removed since.
+        """
+        await asyncio.to_thread(self._packages.get, program.digest)
+        return await self.start(program)
 
 
 async def check_health(process: PluginProcess, program: Program) -> None:

@@ -3,7 +3,7 @@
 Rules:
 - A package is `manifest.json`, its entry point, `contracts/`, and whatever else the code needs.
 - The digest covers every file but `tests/`, `docs/`, `__pycache__` and names that begin with a dot; the store keeps
-  exactly the files the digest covers, so what runs is what was counted.
+  exactly the files the digest covers, so what runs is what was counted: compiled code slipped in beside is damage.
 - Refused: links, paths that leave the folder, names that not every system can hold, big files, too many files.
 - A package enters the store whole or not at all, and never changes there.
 
@@ -26,7 +26,7 @@ from pydantic import JsonValue
 
 from domain.contracts import PluginContract, PluginPackage, tool_name
 from domain.errors import ManifestInvalid, NotFound
-from plugins.core.contracts import invalid, parse_contract
+from plugins.core.contracts import Fault, invalid, parse_contract
 
 MANIFEST = "manifest.json"
 FILE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -36,7 +36,7 @@ LEFT_OUT = frozenset({"tests", "docs"})
 """Folders at the top of a package that do not run, so are neither counted nor kept."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ +@-]*(\.[A-Za-z0-9_+@-]+)*", re.ASCII)
+_PORTABLE = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_ +@-]*[A-Za-z0-9_+@-])?(\.[A-Za-z0-9_+@-]+)*", re.ASCII)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
@@ -46,10 +46,13 @@ def read_package(folder: Path) -> PluginPackage:
     Raises:
         ManifestInvalid: with every fault found, each with the file or the place in the manifest.
     """
-    files = _files_of(folder)
-    contract = _read_contract(folder, files)
-    lines = "".join(f"{path}\0{hashlib.sha256(files[path].read_bytes()).hexdigest()}\n" for path in sorted(files))
-    size = sum(file.stat().st_size for file in files.values())
+    try:
+        files = _files_of(folder)
+        contract = _read_contract(folder, files)
+        lines = "".join(f"{path}\0{hashlib.sha256(files[path].read_bytes()).hexdigest()}\n" for path in sorted(files))
+        size = sum(file.stat().st_size for file in files.values())
+    except OSError as error:
+        raise invalid(str(folder), [(str(error.filename), f"cannot be read: {error.strerror}")]) from error
     return PluginPackage(contract=contract, digest=hashlib.sha256(lines.encode()).hexdigest(), size_bytes=size)
 
 
@@ -107,7 +110,7 @@ class PackageStore:
             ManifestInvalid: its files are damaged.
         """
         package = read_package(self.path(digest))
-        if package.digest != digest:
+        if package.digest != digest or _has_more_than_counted(self.path(digest)):
             raise ManifestInvalid(
                 f"The files of the plugin package {digest} were changed after it was added.",
                 hint="Remove the package and add it again from where it came.",
@@ -126,7 +129,9 @@ class PackageStore:
         """Return the digests of all packages, sorted."""
         if not self.root.is_dir():
             return []
-        return sorted(entry.name for entry in self.root.iterdir() if _DIGEST.fullmatch(entry.name))
+        return sorted(
+            path.parent.name for path in self.root.glob(f"*/{MANIFEST}") if _DIGEST.fullmatch(path.parent.name)
+        )
 
     def remove(self, digest: str) -> None:
         """Remove a package; nothing happens when it is not there. The manifest goes first: a rest is no package."""
@@ -139,9 +144,15 @@ class PackageStore:
         with contextlib.suppress(OSError):
             copy.replace(self.root / digest)
             return
-        if not self.verify(digest):
-            self.remove(digest)
+        if self.verify(digest):
+            return
+        self.remove(digest)
+        try:
             copy.replace(self.root / digest)
+        except OSError as error:
+            if not self.verify(digest):
+                text = f"The damaged plugin package {digest} could not be replaced: {error.strerror}."
+                raise ManifestInvalid(text, hint="End what uses it and try again.") from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -171,7 +182,7 @@ def _files_of(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise ManifestInvalid(f"There is no folder {folder}.", hint="Name the folder of a plugin package.")
     files: dict[str, Path] = {}
-    faults: list[tuple[str, str]] = []
+    faults: list[Fault] = []
     for relative, entry, fault in _walk(folder, ""):
         if fault:
             faults.append((relative, fault))
@@ -217,56 +228,69 @@ def _fault_of(entry: os.DirEntry[str], path: Path, relative: str) -> str:
     return ""
 
 
-def _clashes(files: dict[str, Path]) -> list[tuple[str, str]]:
+def _clashes(files: dict[str, Path]) -> list[Fault]:
     seen: dict[str, str] = {}
     faults = []
     for relative in files:
-        other = seen.setdefault(relative.lower(), relative)
-        if other != relative:
-            faults.append((relative, f"differs from {other} by capitals only"))
+        parts = relative.split("/")
+        for depth in range(1, len(parts) + 1):
+            place = "/".join(parts[:depth])
+            other = seen.setdefault(place.lower(), place)
+            if other != place:
+                faults.append((relative, f"differs from {other} by capitals only"))
+                break
     return faults
 
 
+def _has_more_than_counted(folder: Path) -> bool:
+    """Say whether files lie in a kept package that its digest does not cover."""
+    return sum(not path.is_dir() for path in folder.rglob("*")) > len(_files_of(folder))
+
+
 def _read_contract(folder: Path, files: dict[str, Path]) -> PluginContract:
-    manifest = _read_json(folder, MANIFEST, files)
-    faults = list(_fill_in_schemas(manifest, folder, files))
-    if faults:
-        raise invalid(str(folder), faults)
-    contract = parse_contract(manifest, str(folder))
-    entry = contract.entry_point
-    if "/" in entry or not entry.endswith(".py") or entry not in files:
-        fault = f"names {entry}, which is not a .py file at the top of the package"
-        raise invalid(str(folder), [("$.entry_point", fault)])
-    return contract
+    manifest, fault = _read_json(MANIFEST, files)
+    if fault:
+        raise invalid(str(folder), [(MANIFEST, fault)])
+    faults = [*_fill_in_schemas(manifest, files), *_entry_point_faults(manifest, files)]
+    return parse_contract(manifest, str(folder), faults)
 
 
-def _read_json(folder: Path, relative: str, files: dict[str, Path]) -> JsonValue:
+def _read_json(relative: str, files: dict[str, Path]) -> tuple[JsonValue, str]:
+    """Return a file's document and what is wrong with it."""
     if relative not in files:
-        raise invalid(str(folder), [(relative, "is missing")])
+        return None, "is missing"
     try:
-        document: JsonValue = orjson.loads(files[relative].read_bytes())
+        return orjson.loads(files[relative].read_bytes()), ""
     except orjson.JSONDecodeError as error:
-        raise invalid(str(folder), [(relative, f"is not JSON: {error}")]) from None
-    return document
+        return None, f"is not JSON: {error}"
 
 
-def _fill_in_schemas(manifest: JsonValue, folder: Path, files: dict[str, Path]) -> Iterator[tuple[str, str]]:
-    """Give every method the schemas of its contract file where the manifest leaves them out; yield what is wrong."""
+def _entry_point_faults(manifest: JsonValue, files: dict[str, Path]) -> Iterator[Fault]:
+    entry = manifest.get("entry_point", "plugin.py") if isinstance(manifest, dict) else None
+    if isinstance(entry, str) and ("/" in entry or not entry.endswith(".py") or entry not in files):
+        yield "$.entry_point", f"names {entry}, which is not a .py file at the top of the package"
+
+
+def _fill_in_schemas(manifest: JsonValue, files: dict[str, Path]) -> Iterator[Fault]:
+    """Give every method the schemas of its contract file where the manifest leaves them out; yield what is wrong.
+
+    A schema that cannot be had is replaced by the widest, so that what else is wrong can be told too.
+    """
     for interface in _objects(manifest, "provided_interfaces"):
         for method in _objects(interface, "methods"):
             if "input_schema" in method and "output_schema" in method:
                 continue
             relative = f"contracts/{tool_name(str(interface.get('name')), str(method.get('name')))}.json"
-            try:
-                stated = _read_json(folder, relative, files)
-            except ManifestInvalid as error:
-                yield relative, error.message.rpartition(": ")[2]
-                continue
+            stated, fault = _read_json(relative, files)
+            if fault:
+                yield relative, fault
             for side in ("input", "output"):
                 if isinstance(stated, dict) and side in stated:
                     method.setdefault(f"{side}_schema", stated[side])
-                else:
-                    yield relative, f"has no {side} schema"
+                elif f"{side}_schema" not in method:
+                    method[f"{side}_schema"] = {"type": "object"}
+                    if not fault:
+                        yield relative, f"has no {side} schema"
 
 
 def _objects(parent: JsonValue, key: str) -> list[dict[str, JsonValue]]:

@@ -4,7 +4,8 @@ Rules:
 - The live instance with the fewest calls answers; between choosing it and counting the call nothing is awaited.
 - An instance takes at most `CALLS_PER_INSTANCE` calls at once; further ones wait, first come first served, until
   their deadline; more than `QUEUE_LIMIT` waiting calls are refused at once.
-- A repeated call avoids the instance that failed it, unless no other lives.
+- A repeated call avoids the instance that failed it, unless no other lives; while it waits for another, first calls
+  may pass it.
 
 Not here: starting and restarting instances (`lifecycle.py`).
 """
@@ -51,8 +52,8 @@ class Instance:
 
 @dataclass(eq=False)
 class _Waiter:
-    turn: asyncio.Future[None]
     avoid: Instance | None
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(eq=False, frozen=True)
@@ -85,24 +86,23 @@ class Pool:
         Raises:
             PluginFailure: `unavailable`.
         """
-        lease = None if self._waiting else self._take(deadline, avoid)
-        while lease is None:
-            await self._wait_turn(deadline, avoid)
-            lease = self._take(deadline, avoid)
-        return lease
+        queue = any(waiter.avoid is None for waiter in self._waiting)
+        if not queue and (lease := self._take(deadline, avoid)) is not None:
+            return lease
+        return await self._wait_for_turn(deadline, avoid)
 
     def give_back(self, lease: Lease) -> None:
         """End a loan and let the first caller who may use the instance have its turn."""
         lease.instance.calls.pop(lease, None)
         for waiter in self._waiting:
-            if waiter.avoid is not lease.instance or self._is_last(lease.instance):
-                self._give_turn(waiter)
+            if not waiter.turn.is_set() and (waiter.avoid is not lease.instance or self._is_last(lease.instance)):
+                waiter.turn.set()
                 return
 
     def wake_all(self) -> None:
         """Let everyone look again; called when an instance has come or gone."""
-        for waiter in list(self._waiting):
-            self._give_turn(waiter)
+        for waiter in self._waiting:
+            waiter.turn.set()
 
     def close(self, reason: str) -> None:
         """Refuse everyone who waits and all who come."""
@@ -122,29 +122,23 @@ class Pool:
     def _is_last(self, instance: Instance) -> bool:
         return not any(one.process.alive for one in self.instances if one is not instance)
 
-    async def _wait_turn(self, deadline: float, avoid: Instance | None) -> None:
+    async def _wait_for_turn(self, deadline: float, avoid: Instance | None) -> Lease:
+        """Stand in the queue until an instance can be taken; who looks in vain keeps its place."""
         if len(self._waiting) >= QUEUE_LIMIT:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._subject} has {QUEUE_LIMIT} calls waiting already.")
-        waiter = _Waiter(asyncio.get_running_loop().create_future(), avoid)
+        waiter = _Waiter(avoid)
         self._waiting.append(waiter)
+        lease = None
         try:
             async with asyncio.timeout_at(deadline):
-                await waiter.turn
-        except BaseException as error:
-            self._leave(waiter)
-            if isinstance(error, TimeoutError):
-                text = f"{self._subject} had no free instance in time."
-                raise PluginFailure(ErrorKind.UNAVAILABLE, text) from None
-            raise
-
-    def _leave(self, waiter: _Waiter) -> None:
-        """Give up waiting; a turn that had come already is passed on."""
-        if waiter in self._waiting:
+                while lease is None:
+                    await waiter.turn.wait()
+                    waiter.turn.clear()
+                    lease = self._take(deadline, avoid)
+        except TimeoutError:
+            raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._subject} had no free instance in time.") from None
+        finally:
             self._waiting.remove(waiter)
-        elif self._waiting:
-            self.wake_all()
-
-    def _give_turn(self, waiter: _Waiter) -> None:
-        self._waiting.remove(waiter)
-        if not waiter.turn.done():
-            waiter.turn.set_result(None)
+            if lease is None:  # a turn that came too late is not lost
+                self.wake_all()
+        return lease

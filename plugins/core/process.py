@@ -34,6 +34,8 @@ START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
 KILL_SECONDS = 5.0
 INVALID_PARAMS = -32602
+WORDS_LIMIT = 2_000
+"""Characters of a plugin's own words that are told on; they end up in the ledger."""
 
 
 class PluginProcess:
@@ -67,9 +69,7 @@ class PluginProcess:
         Raises:
             PluginFailure: it did not start, or does not offer what its contract says; `details` has its stderr.
         """
-        if work is not None:
-            work.mkdir(parents=True, exist_ok=True)
-        workspace = Path(tempfile.mkdtemp(prefix=f"{contract.name}-", dir=work))
+        workspace = _private_folder(contract, work)
         try:
             process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
         except BaseException:
@@ -155,10 +155,10 @@ class PluginProcess:
         self._result(await self._channel.request("ping", {}, timeout))
 
     async def prove_free(self, timeout: float) -> None:
-        """Ask for something that only the thread which runs the methods can answer.
+        """Ask for something that is answered only when no method holds the threads that methods run on.
 
         Raises:
-            PluginFailure: a method holds that thread, or the process is gone.
+            PluginFailure: a method holds one, or the process is gone.
         """
         self._result(await self._channel.request("tools/list", {}, timeout))
 
@@ -177,7 +177,8 @@ class PluginProcess:
 
     def kill(self) -> None:
         """End the process and all it started, now; open calls fail as `plugin_crash`."""
-        self._channel.kill()
+        if not self._channel.ended.done():  # later its number may be another's
+            self._channel.kill()
 
     async def ended(self) -> None:
         """Wait until the process is gone."""
@@ -200,14 +201,13 @@ class PluginProcess:
         return bool(done)
 
     async def _prove_ready(self, timeout: float) -> None:
-        async with asyncio.timeout(timeout):
-            discovered = self._result(await self._channel.request("server/discover", {}, timeout))
-            supported = discovered.get("supportedVersions")
-            if not isinstance(supported, list) or PROTOCOL_VERSION not in supported:
-                raise PluginFailure(
-                    ErrorKind.UNAVAILABLE, f"{self._channel.subject} does not speak {PROTOCOL_VERSION}."
-                )
-            offered = self._result(await self._channel.request("tools/list", {}, timeout)).get("tools")
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + timeout
+        discovered = self._result(await self._channel.request("server/discover", {}, timeout))
+        supported = discovered.get("supportedVersions")
+        if not isinstance(supported, list) or PROTOCOL_VERSION not in supported:
+            raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._channel.subject} does not speak {PROTOCOL_VERSION}.")
+        offered = self._result(await self._channel.request("tools/list", {}, deadline - clock())).get("tools")
         if differences := _differences(self._contract, offered):
             text = f"{self._channel.subject} does not offer what its contract says: {'; '.join(differences)}."
             raise PluginFailure(ErrorKind.UNAVAILABLE, text)
@@ -219,13 +219,24 @@ class PluginProcess:
         error = answer.get("error")
         code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, "no result")
         kind = ErrorKind.UNKNOWN_TOOL if code == INVALID_PARAMS else ErrorKind.INVALID_RESULT
-        raise PluginFailure(kind, f"{self._channel.subject}: {message}.")
+        raise PluginFailure(kind, f"{self._channel.subject}: {str(message)[:WORDS_LIMIT]}.")
+
+
+def _private_folder(contract: PluginContract, work: Path | None) -> Path:
+    try:
+        if work is not None:
+            work.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{contract.name}-", dir=work))
+    except OSError as error:
+        text = f"{contract.name}@{contract.version} could not be given a folder of its own: {error}."
+        raise PluginFailure(ErrorKind.UNAVAILABLE, text) from error
 
 
 def _text_of(content: JsonValue) -> str:
     items = content if isinstance(content, list) else []
     texts = [item.get("text") for item in items if isinstance(item, dict)]
-    return " ".join(text for text in texts if isinstance(text, str)) or "the method failed without a word"
+    told = " ".join(text for text in texts if isinstance(text, str))
+    return told[:WORDS_LIMIT] or "the method failed without a word"
 
 
 def _differences(contract: PluginContract, offered: JsonValue) -> list[str]:

@@ -13,7 +13,9 @@ Not here: whether a package may be trusted (`engines/security.py`), installing i
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,12 +34,12 @@ class IndexEntry(Model):
 
     Attributes:
         folder: where it lies, relative to the registry, with forward slashes.
-        stamp: newest change of its files, to notice a package that was changed in place.
+        stamp: digest of its files' names, sizes and times, to notice a package that was changed in place.
     """
 
     package: PluginPackage
     folder: str
-    stamp: int
+    stamp: str
 
 
 class RegistryIndex(Model):
@@ -85,13 +87,14 @@ class PluginRegistry:
         return found
 
     def _entry(self, folder: Path, known: dict[str, IndexEntry]) -> IndexEntry | None:
-        name, stamp = folder.relative_to(self._root).as_posix(), _stamp(folder)
-        if name in known and known[name].stamp == stamp:
-            return known[name]
+        name = folder.relative_to(self._root).as_posix()
         try:
+            stamp = _stamp(folder)
+            if name in known and known[name].stamp == stamp:
+                return known[name]
             return IndexEntry(package=read_package(folder), folder=name, stamp=stamp)
-        except ManifestInvalid as wrong:
-            logger.warning("%s is not offered: %s", name, wrong.message)
+        except (ManifestInvalid, OSError) as wrong:
+            logger.warning("%s is not offered: %s", name, wrong)
             return None
 
     def _folders(self) -> list[Path]:
@@ -113,5 +116,11 @@ def _offers(entries: Iterable[IndexEntry]) -> list[tuple[str, PluginPackage]]:
     return [(entry.folder, entry.package) for entry in entries]
 
 
-def _stamp(folder: Path) -> int:
-    return max(path.stat().st_mtime_ns for path in (folder, *folder.rglob("*")) if "__pycache__" not in path.parts)
+def _stamp(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        facts = path.lstat()
+        if not stat.S_ISDIR(facts.st_mode) and "__pycache__" not in path.parts:
+            told = (path.relative_to(folder).as_posix(), facts.st_mode, facts.st_size, facts.st_mtime_ns)
+            digest.update(f"{told}\n".encode())
+    return digest.hexdigest()

@@ -9,7 +9,9 @@ Rules:
 - Synchronous methods run on the main thread, one at a time, in the order of arrival; asynchronous ones run side by
   side on one event loop of their own thread. A plugin that mixes both guards what they share.
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
+- `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
+- A request that is none is answered with an error; it stops neither the reading nor the plugin.
 - At the end of input the running calls may finish, then `on_stop` runs, then the process ends; after
   `LAST_WORDS_SECONDS` it ends whatever still runs, so a plugin never outlives its host.
 
@@ -39,7 +41,8 @@ OPEN_FILES = 256
 SHARED_MEMORY_MB = 1_024
 LAST_WORDS_SECONDS = 5.0
 
-UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL_ERROR, UNSUPPORTED_VERSION = -32601, -32602, -32603, -32022
+INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
+UNSUPPORTED_VERSION = -32022
 
 
 class Refused(Exception):
@@ -87,6 +90,7 @@ def take_channel() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
+    sys.stdout = sys.stderr
     return requests, answers
 
 
@@ -147,15 +151,21 @@ class Server:
         self.inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.waiting: set[Any] = set()
         self.running: dict[Any, Any] = {}
+        self.given_up: set[Any] = set()
         self.loop: Any = None
 
     def read(self) -> None:
         """Read until the end of input; then leave the main thread a little time, and end the process."""
-        for line in self.requests:
-            self.accept(json.loads(line))
-        self.inbox.put(None)
-        time.sleep(LAST_WORDS_SECONDS)
-        os._exit(0)
+        try:
+            for line in self.requests:
+                try:
+                    self.accept(json.loads(line))
+                except Exception as error:
+                    self.reply_error(None, INVALID_REQUEST, shorten(error))
+        finally:
+            self.inbox.put(None)
+            time.sleep(LAST_WORDS_SECONDS)
+            os._exit(0)
 
     def accept(self, message: dict[str, Any]) -> None:
         """Answer what needs no plugin code at once, and queue the rest."""
@@ -170,7 +180,8 @@ class Server:
     def cancel(self, identifier: Any) -> None:
         """Forget a call that waits, or cancel its coroutine; a running synchronous method cannot be stopped."""
         self.waiting.discard(identifier)
-        if (future := self.running.get(identifier)) is not None:
+        if (future := self.running.pop(identifier, None)) is not None:
+            self.given_up.add(identifier)
             future.cancel()
 
     def work(self, plugin: Plugin) -> None:
@@ -190,15 +201,24 @@ class Server:
         try:
             check_version(params)
             if message["method"] == "server/discover":
-                self.reply(message["id"], discovery(plugin.manifest))
+                self.reply(message["id"], cacheable(discovery(plugin.manifest)))
             elif message["method"] == "tools/list":
-                self.reply(message["id"], listing(plugin.tools))
+                self.list(message["id"], {"tools": plugin.tools})
             elif message["method"] == "tools/call":
                 self.call(plugin, message["id"], params)
             else:
                 raise Refused(UNKNOWN_METHOD, "Method not found", message["method"])
         except Refused as refusal:
             self.send({"jsonrpc": "2.0", "id": message["id"], "error": refusal.error})
+        except Exception as error:
+            self.reply_error(message["id"], INVALID_REQUEST, shorten(error))
+
+    def list(self, identifier: Any, tools: dict[str, Any]) -> None:
+        """Answer `tools/list` through the loop, if there is one, so that a blocked loop is silent."""
+        if self.loop is None:
+            self.reply(identifier, cacheable(tools))
+        else:
+            self.loop.call_soon_threadsafe(self.reply, identifier, cacheable(tools))
 
     def call(self, plugin: Plugin, identifier: Any, params: dict[str, Any]) -> None:
         """Call the plugin; a coroutine is handed to the loop and answered from there."""
@@ -219,12 +239,15 @@ class Server:
         """Let a coroutine run beside the others; its answer is sent when it has one."""
 
         async def finish() -> None:
+            reply: Callable[[Any, Any], None] = self.reply_result
             try:
-                result = await value
-            except Exception as error:
-                self.reply_failure(identifier, error)
+                outcome = await value
+            except BaseException as error:  # SystemExit, too, would end the loop for all
+                reply, outcome = self.reply_failure, error
+            if identifier in self.given_up:
+                self.given_up.discard(identifier)
             else:
-                self.reply_result(identifier, result)
+                reply(identifier, outcome)
 
         future = self.schedule(finish())
         self.running[identifier] = future
@@ -254,17 +277,17 @@ class Server:
             if not isinstance(value, dict):
                 raise TypeError(f"the method returned {type(value).__name__}, not a JSON object")
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-            head = (
-                f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{"resultType":"complete","isError":false,'
-            )
             content = json.dumps([{"type": "text", "text": text}], ensure_ascii=False)
-            body = f'"content":{content},"structuredContent":{text}}}}}'
-            self.write((head + body).encode())
-        except (TypeError, ValueError, RecursionError) as error:
-            error_object = {"code": INTERNAL_ERROR, "message": shorten(error)}
-            self.send({"jsonrpc": "2.0", "id": identifier, "error": error_object})
+            told = f'"resultType":"complete","isError":false,"content":{content},"structuredContent":{text}'
+            self.write(f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{{told}}}}}'.encode())
+        except (TypeError, ValueError, RecursionError, MemoryError) as error:
+            self.reply_error(identifier, INTERNAL_ERROR, shorten(error))
 
-    def reply_failure(self, identifier: Any, error: Exception) -> None:
+    def reply_error(self, identifier: Any, code: int, message: str) -> None:
+        """Send an error of the protocol."""
+        self.send({"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}})
+
+    def reply_failure(self, identifier: Any, error: BaseException) -> None:
         """Send a method's own failure as MCP does, and leave the traceback on stderr."""
         import traceback
 
@@ -296,15 +319,10 @@ def check_version(params: dict[str, Any]) -> None:
 def discovery(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the answer to `server/discover`."""
     server = {"io.modelcontextprotocol/serverInfo": {"name": manifest["name"], "version": manifest["version"]}}
-    return listed({"supportedVersions": [PROTOCOL_VERSION], "capabilities": {"tools": {}}, "_meta": server})
+    return {"supportedVersions": [PROTOCOL_VERSION], "capabilities": {"tools": {}}, "_meta": server}
 
 
-def listing(tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the answer to `tools/list`."""
-    return listed({"tools": tools})
-
-
-def listed(answer: dict[str, Any]) -> dict[str, Any]:
+def cacheable(answer: dict[str, Any]) -> dict[str, Any]:
     """Add what every cacheable MCP result carries."""
     return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **answer}
 
@@ -321,7 +339,11 @@ def main(arguments: list[str]) -> None:
     contain(int(arguments[1]) if len(arguments) > 1 else 0)
     server = Server(*take_channel())
     threading.Thread(target=server.read, name="reader", daemon=True).start()
-    server.work(Plugin(folder))
+    try:
+        server.work(Plugin(folder))
+    except BaseException:  # whatever threads the plugin has left: without this one it is of no use
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -81,3 +81,27 @@ def add_package(store: PackageStore, folder: Path) -> PluginVersion:
     """Put a package into the store and return the version it is."""
     package = store.add(folder)
     return PluginVersion(plugin=package.contract.name, version=package.contract.version, digest=package.digest)
+
+
+HANDLE = """
+import gc, json, os, sys, threading, time
+
+def server():
+    return next(one for one in gc.get_objects() if type(one).__name__ == "Server")
+
+def say(line):
+    answers = server().answers
+    answers.write(line + b"\\n")
+    answers.flush()
+"""
+"""Gives a hostile plugin the runtime's own channel."""
+
+
+def a_tool(name: str, **more: Any) -> dict[str, Any]:
+    """Return a repeatable method that takes and gives any object."""
+    return a_method(name, ANYTHING, ANYTHING, **more)
+
+
+def an_unsafe_tool(name: str, **more: Any) -> dict[str, Any]:
+    """Return a method with side effects that takes and gives any object."""
+    return a_tool(name, **{"side_effects": "unsafe", **more})

@@ -1,0 +1,39 @@
+"""A package store and a host that put everything down at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.routing import PluginVersion
+from plugins.core.host import PluginHost
+from plugins.core.packages import PackageStore
+from tests.plugins.factories import ADD_CODE, add_package, write_package
+
+Adder = Callable[..., PluginVersion]
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> PackageStore:
+    return PackageStore(tmp_path / "packages")
+
+
+@pytest.fixture
+async def host(packages: PackageStore) -> AsyncIterator[PluginHost]:
+    running = PluginHost(packages)
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+def add(packages: PackageStore, tmp_path: Path) -> Adder:
+    """Write a package from a manifest and its code, keep it, and return its version."""
+    written = iter(range(1_000))
+
+    def write_and_add(manifest: dict[str, Any] | None = None, code: str = ADD_CODE) -> PluginVersion:
+        return add_package(packages, write_package(tmp_path / f"source-{next(written)}", manifest, code))
+
+    return write_and_add
