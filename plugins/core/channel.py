@@ -170,7 +170,7 @@ class Channel(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what is still open, and let go of the process."""
         del exc
-        self._close()
+        self._end()
 
     def _receive(self, line: bytes) -> None:
         try:

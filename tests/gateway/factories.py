@@ -167,7 +167,7 @@ class Agent:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for _, writer in self._idle:
+        for _reader, writer in self._idle:
             writer.close()
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()

@@ -44,7 +44,7 @@ async def test_no_order_is_taken_without_the_homes_token(building: tuple[House, 
     given = [None, "Bearer", "Bearer made-up", f"Basic {running.home.admin_token()}", "Bearer \u00fc"]
     async with httpx.AsyncClient(base_url=running.address.admin, trust_env=False) as client:
         for word in given:
-            headers = {"Authorization": word.encode()} if word is not None else {}
+            headers = {b"Authorization": word.encode()} if word is not None else {}
             answer = await client.request(verb, path, headers=headers)
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "permission_denied")
 

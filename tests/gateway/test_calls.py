@@ -1,4 +1,4 @@
-"""Spec 4.1, traffic management - decides whether an agent feels a candidate, and whether the ledger tells what happened."""
+"""Spec 4.1, traffic management - decides whether an agent feels a candidate, and whether the ledger tells the truth."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ async def test_every_call_is_one_final_record_also_while_the_database_is_locked(
         holder.execute("BEGIN EXCLUSIVE")
         async with Agent(running.door) as agent:
             answers = await asyncio.gather(*(agent.shout() for _ in range(100)))
-            await until(lambda: (built.home.root / "ledger.jsonl").exists(), PATIENCE_SECONDS + 10)
+            await until((built.home.root / "ledger.jsonl").exists, PATIENCE_SECONDS + 10)
             answers += [await agent.shout() for _ in range(20)]
             standing = (await running.admin.status()).store_answers
             holder.execute("ROLLBACK")

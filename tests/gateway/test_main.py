@@ -105,7 +105,7 @@ async def shout_once(door: str) -> str:
 async def test_a_kill_takes_the_last_moments_of_the_ledger_and_nothing_before(
     tmp_path: Path, sockets: list[socket]
 ) -> None:
-    """What the ledger promises: all that a flush confirmed stays, none is there twice, the unflushed interval may go."""
+    """What the ledger promises: what a flush confirmed stays, nothing is there twice, the unflushed interval may go."""
     built = house(tmp_path)
     door = f"{url_of(sockets[0])}/mcp"
     async with process_of(built, sockets) as process, AdminClient.of(built.home) as admin, Agent(door) as agent:
@@ -161,7 +161,7 @@ async def test_the_door_opens_with_the_last_table_while_the_database_is_down(
 
     async with process_of(built, sockets), AdminClient.of(built.home) as admin, Agent(door) as agent:
         assert await agent.shout() == "1.0.0"
-        await until(lambda: (built.home.root / "ledger.jsonl").exists(), 20)
+        await until((built.home.root / "ledger.jsonl").exists, 20)
         status = await admin.status()
         database.rmdir()
         sound.rename(database)

@@ -84,7 +84,7 @@ async def test_an_agent_with_a_model_works_on_while_versions_are_swapped(tmp_pat
         if len(parts) < 10:
             assert "text__shout" in {tool.name for tool in info.function_tools}
             return ModelResponse(parts=[ToolCallPart("text__shout", {"text": f"call {len(parts)}"})])
-        return ModelResponse(parts=[TextPart(" ".join(str(part.content["by"]) for part in parts))])
+        return ModelResponse(parts=[TextPart(" ".join(str(part.model_response_object()["by"]) for part in parts))])
 
     async with built.running() as running:
         await running.admin.set_route(route(versions[0]))

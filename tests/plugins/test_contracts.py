@@ -52,8 +52,17 @@ def test_a_schema_that_is_none_or_not_of_an_object_is_refused(schema: dict[str, 
 
 @pytest.mark.parametrize(
     "target",
-    ["https://example.org/s.json", "file:///etc/passwd", "other.json", "#/$defs/missing", "#anchor", "#/allOf/9"]
-    + ["#/allOf/x", "#/required/0", "#/properties/a/minimum"],
+    [
+        "https://example.org/s.json",
+        "file:///etc/passwd",
+        "other.json",
+        "#/$defs/missing",
+        "#anchor",
+        "#/allOf/9",
+        "#/allOf/x",
+        "#/required/0",
+        "#/properties/a/minimum",
+    ],
 )
 def test_a_reference_to_what_is_no_schema_here_is_refused(target: str) -> None:
     schema = {

@@ -176,7 +176,7 @@ async def test_who_waits_for_a_restart_is_woken_by_it() -> None:
 async def test_a_closed_pool_refuses_with_its_reason() -> None:
     pool = pool_of(1)
     pool.close("it was stopped")
-    with pytest.raises(PluginFailure, match="calculator@1.0.0 does not answer: it was stopped"):
+    with pytest.raises(PluginFailure, match=r"calculator@1\.0\.0 does not answer: it was stopped"):
         await pool.borrow(in_seconds(1))
 
 

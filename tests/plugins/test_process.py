@@ -15,6 +15,7 @@ import pytest
 from domain.calls import ErrorKind
 from plugins.core import process as process_module
 from plugins.core.failures import PluginFailure
+from plugins.core.jobs import hold
 from plugins.core.packages import read_package
 from plugins.core.process import WORDS_LIMIT, PluginProcess
 from plugins.core.sandbox import Launch
@@ -144,6 +145,7 @@ class NoProgram:
     """A jail whose program is not there."""
 
     def launch(self, folder: Path, contract: object, workspace: Path) -> Launch:
+        del folder, contract
         return Launch((str(workspace / "missing"),), {}, workspace)
 
 
@@ -154,6 +156,7 @@ class OtherProgram:
         self.code = code
 
     def launch(self, folder: Path, contract: object, workspace: Path) -> Launch:
+        del folder, contract
         return Launch((sys.executable, "-I", "-S", "-c", self.code), {}, workspace)
 
 
@@ -163,7 +166,13 @@ async def test_a_program_that_is_not_there_is_told(start: Starter) -> None:
     assert "could not be started" in failure.message
 
 
-ANSWER = "import json, sys\nfor line in sys.stdin:\n    answer = {}\n    answer |= {{'jsonrpc': '2.0', 'id': json.loads(line)['id']}}\n    print(json.dumps(answer), flush=True)"
+ANSWER = """
+import json, sys
+for line in sys.stdin:
+    answer = {}
+    answer |= {{'jsonrpc': '2.0', 'id': json.loads(line)['id']}}
+    print(json.dumps(answer), flush=True)
+"""
 
 
 @pytest.mark.parametrize(
@@ -272,14 +281,13 @@ async def test_a_process_that_is_gone_is_not_killed_again_by_its_number(
 
     class Recorder:
         def __init__(self, pid: int, memory_mb: int) -> None:
-            self.held = process_hold(pid, memory_mb)
+            self.held = hold(pid, memory_mb)
             self.pid = pid
 
         def kill(self) -> None:
             killed.append(self.pid)
             self.held.kill()
 
-    process_hold = process_module.hold
     monkeypatch.setattr(process_module, "hold", Recorder)
     process = await start()
     await process.stop(5)

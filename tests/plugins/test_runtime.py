@@ -264,10 +264,21 @@ async def test_wrong_arguments_are_a_tool_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"{", b"\xff", b"5", b"[]", b"{}", b'{"method":"ping"}', b'{"id":[1],"method":"tools/list"}']
-    + [b'{"method":"notifications/cancelled"}', b"[" * 100_000]
-    + [b'{"id":"1","method":"tools/list","params":[]}', b'{"id":"1","method":"tools/call","params":{"name":{}}}']
-    + [b'{"id":"1","method":"no/such"}'],
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"5",
+        b"[]",
+        b"{}",
+        b'{"method":"ping"}',
+        b'{"id":[1],"method":"tools/list"}',
+        b'{"method":"notifications/cancelled"}',
+        b"[" * 100_000,
+        b'{"id":"1","method":"tools/list","params":[]}',
+        b'{"id":"1","method":"tools/call","params":{"name":{}}}',
+        b'{"id":"1","method":"no/such"}',
+    ],
 )
 async def test_a_request_that_is_none_is_answered_with_an_error_and_stops_nothing(tmp_path: Path, line: bytes) -> None:
     async with running(write_package(tmp_path / "plugin")) as pipe:

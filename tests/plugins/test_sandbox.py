@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ LOOK = numbers_plugin(
     def look(self):
         import importlib.util
         houses = [name for name in ("domain", "plugins.core", "pydantic", "site") if find(name)]
-        return {"environment": dict(os.environ), "cwd": os.getcwd(), "found": os.listdir(), "path": sys.path,
+        return {"environment": dict(os.environ), "cwd": str(Path.cwd()), "found": os.listdir(), "path": sys.path,
                 "modules": houses, "flags": [sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode]}
     """,
     head="""
@@ -51,7 +50,7 @@ async def test_a_plugin_sees_no_environment_but_what_it_names(
 ) -> None:
     monkeypatch.setenv("HOUSE_SECRET", "keep")
     monkeypatch.setenv("CALCULATOR_KEY", "give")
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
     seen = await look(host, add, security_profile={"environment": ["CALCULATOR_KEY", "NOT_THERE"]})
     environment = seen["environment"]
     assert environment["CALCULATOR_KEY"] == "give"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,10 +58,10 @@ async def test_killed_parts_lose_nothing_and_do_nothing_twice(tmp_path: Path) ->
         triggered = await asyncio.to_thread(world.command, "cycle", "trigger", "--json")
         cycle_id = json.loads(triggered.stdout)["id"]
         for status, stage in POINTS:
-            await asyncio.to_thread(world.until, lambda s=status, n=stage: reached(world, s, n), 120)
+            await asyncio.to_thread(world.until, partial(reached, world, status, stage), 120)
             for part in ("worker", "gateway", "temporal"):
                 await asyncio.to_thread(world.kill, part)
-        await asyncio.to_thread(world.until, lambda: all_ended(world), 150)
+        await asyncio.to_thread(world.until, partial(all_ended, world), 150)
         report = await users.stop()
 
         cycle = world.store.cycles.get(cycle_id)
