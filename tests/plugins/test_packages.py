@@ -103,8 +103,8 @@ def test_a_link_is_refused_and_not_followed(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no named pipes in folders here")
 def test_a_named_pipe_is_refused_without_being_opened(tmp_path: Path) -> None:
     folder = write_package(tmp_path / "plugin")
-    assert sys.platform != "win32"
-    os.mkfifo(folder / "pipe")
+    if sys.platform != "win32":
+        os.mkfifo(folder / "pipe")
     assert set(faults_of(folder)) == {"pipe"}
 
 
