@@ -33,7 +33,7 @@ def blocks() -> Iterator[list[str]]:
     """Yield the lines of each block of commands in README's section."""
     section = (ROOT / "README.md").read_text(encoding="utf-8")
     section = section.partition("<!-- temporal-commands:start -->")[2].partition("<!-- temporal-commands:end -->")[0]
-    for block in re.findall(r"```console\n(.*?)```", section, flags=re.S):
+    for block in re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL):
         yield block.splitlines()
 
 
