@@ -28,12 +28,10 @@ async def test_a_ping_is_answered_while_a_method_runs(tmp_path: Path) -> None:
 
 
 async def test_a_blocked_loop_does_not_say_it_is_free(tmp_path: Path) -> None:
-    body = "async def block(self):\n    time.sleep(0.5)\n    return {}"
+    body = "async def block(self):\n    print('begun', flush=True)\n    time.sleep(0.5)\n    return {}"
     async with running(a_plugin(tmp_path / "plugin", body, "block", head="import time")) as pipe:
-        pipe.request("0", "ping")
-        await pipe.answer()
         pipe.tool("1", "block")
-        await asyncio.sleep(0.2)
+        assert await pipe.errors.readline() == b"begun\n"
         pipe.request("2", "tools/list")
         assert [(await pipe.answer())["id"] for _ in range(2)] == ["1", "2"]
 
