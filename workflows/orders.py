@@ -34,6 +34,7 @@ class OrderDesk:
         refusal: returns why an order makes no sense now, or None if it does.
         take: does what the order says.
         seen: request ids known from before a continue-as-new.
+        can_act: tells whether the workflow can take an order yet; an order waits until it can.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class OrderDesk:
         refusal: Callable[[Command], str | None],
         take: Callable[[Command, Order], None],
         seen: Iterable[str] = (),
+        can_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._subject = subject
         self._refusal = refusal
         self._take = take
+        self._can_act = can_act
         self._seen = list(seen)
         self.notes: list[str] = []
 
@@ -103,6 +106,7 @@ class OrderDesk:
         answer = await hands.authorise(check)
         if not answer.allowed:
             raise ApplicationError(answer.reason, type="PermissionDenied")
+        await workflow.wait_condition(self._can_act)
         if self._was_taken(order):
             return f"{command} was already taken."
         if reason := self._refusal(command):
