@@ -75,6 +75,7 @@ async def serving(application: ASGIApp, listening: socket.socket, patience: floa
             log_config=None,
             access_log=False,
             lifespan="off",
+            proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(patience)),
         )

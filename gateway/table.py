@@ -17,12 +17,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
 
 from domain.contracts import InterfaceDefinition, MethodSignature, PluginContract, split_tool_name, tool_name
 from domain.routing import PluginVersion, Route, RoutingTable, Unit, VariantName
 from engines.routing import choose
 from gateway.identity import Caller
 
+MIRRORING_KEYWORD: Final = "x-mcp-header"
 ContractOf = Callable[[PluginVersion], PluginContract | None]
 
 
@@ -38,12 +41,22 @@ class RoutedTool:
     method: str
     signatures: Mapping[VariantName, MethodSignature]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its name as the agent calls it."""
         return tool_name(self.route.capability, self.method)
 
-    @property
+    @cached_property
+    def mirrors_arguments(self) -> bool:
+        """Whether its schema asks for arguments to be repeated in headers."""
+        return MIRRORING_KEYWORD in json.dumps(self.shown.input_schema)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether every version that has the method says that it may be repeated."""
+        return all(signature.repeatable for signature in self.signatures.values())
+
+    @cached_property
     def shown(self) -> MethodSignature:
         """The definition the agent reads."""
         return self.signatures.get(VariantName.CONTROL) or self.signatures[VariantName.CANDIDATE]
