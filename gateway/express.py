@@ -29,7 +29,7 @@ from domain.base import JsonObject
 from domain.errors import PermissionDenied
 from gateway.calls import Answer
 from gateway.door import Door
-from gateway.identity import SESSION_HEADER
+from gateway.identity import SESSION_HEADER, USER_HEADER
 from gateway.in_flight import InFlight
 
 VERSION: Final = "2026-07-28"
@@ -40,14 +40,11 @@ LARGEST_ID: Final = 2**53
 LOOK_AFTER_SECONDS: Final = 0.05
 """A call that has ended by then is not worth looking whether its caller is still there."""
 
+_METHOD, _VERSION = METHOD.encode(), VERSION.encode()
 _PATH = re.compile(r"(?:/agents/(?P<agent>[^/]+))?/mcp")
-_ACCEPTED = frozenset({"application/json, text/event-stream", "text/event-stream, application/json"})
-_EXPECTED: Final[Mapping[str, str]] = {
-    "content-type": "application/json",
-    "mcp-protocol-version": VERSION,
-    "mcp-method": METHOD,
-}
-_RARE = frozenset({"origin", "transfer-encoding", SESSION_HEADER})
+_ACCEPTED = frozenset({b"application/json, text/event-stream", b"text/event-stream, application/json"})
+_RARE = frozenset({b"origin", b"transfer-encoding", SESSION_HEADER.encode()})
+_IDENTITY = ("authorization", USER_HEADER)
 _MESSAGE = frozenset({"jsonrpc", "id", "method", "params"})
 _PARAMS = frozenset({"name", "arguments", "_meta"})
 
@@ -74,7 +71,7 @@ class Express:
 
     def __init__(self, door: Door, names: frozenset[str], posts: InFlight, rest: ASGIApp) -> None:
         self._door = door
-        self._names = names
+        self._names = frozenset(name.encode() for name in names)
         self._posts = posts
         self._rest = rest
         self._stamp = orjson.Fragment(orjson.dumps(door.server.server_info_stamp))
@@ -88,12 +85,12 @@ class Express:
             return
         with self._posts.counted():
             message = await receive()
-            call = _call_of(message, headers["mcp-name"])
+            call = _call_of(message, headers[b"mcp-name"].decode("latin-1"))
             if call is None or self._door.mirrors_arguments(call.name):
                 await self._rest(scope, replayed([message], receive), send)
                 return
             try:
-                caller = self._door.identities.identify(headers, path["agent"] or "", call.meta)
+                caller = self._door.identities.identify(_told(headers), path["agent"] or "", call.meta)
             except PermissionDenied:
                 await self._rest(scope, replayed([message], receive), send)
                 return
@@ -101,19 +98,22 @@ class Express:
             if answer is not None:
                 await _reply(self._written(call.request_id, answer), send)
 
-    def _in_order(self, headers: Mapping[str, str]) -> bool:
+    def _in_order(self, headers: Mapping[bytes, bytes]) -> bool:
         """Say whether the headers leave no doubt about what the body is and whether it may be read."""
-        name, _, port = headers.get("host", "").rpartition(":")
-        length = headers.get("content-length", "")
+        name, _, port = headers.get(b"host", b"").rpartition(b":")
+        length = headers.get(b"content-length", b"")
         return (
-            all(headers.get(key) == value for key, value in _EXPECTED.items())
-            and headers.get("accept") in _ACCEPTED
+            headers.get(b"mcp-method") == _METHOD
+            and headers.get(b"mcp-protocol-version") == _VERSION
+            and headers.get(b"content-type") == b"application/json"
+            and headers.get(b"accept") in _ACCEPTED
+            and b"mcp-name" in headers
             and name in self._names
-            and port.isdecimal()
-            and "mcp-name" in headers
-            and length.isdecimal()
+            and port.isdigit()
+            and length.isdigit()
             and int(length) <= LONGEST_BODY
-            and not any(key in _RARE or key.startswith("mcp-param-") for key in headers)
+            and _RARE.isdisjoint(headers)
+            and not any(map(_repeats_argument, headers))
         )
 
     def _written(self, request_id: str | int, answer: Answer) -> bytes:
@@ -140,11 +140,19 @@ def replayed(kept: list[Message], receive: Receive) -> Receive:
     return receiving
 
 
-def _headers_of(scope: Scope) -> dict[str, str] | None:
+def _headers_of(scope: Scope) -> dict[bytes, bytes] | None:
     """Return the headers, None when one of them is there twice."""
-    raw = scope["headers"]
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-    return headers if len(headers) == len(raw) else None
+    headers = dict(scope["headers"])
+    return headers if len(headers) == len(scope["headers"]) else None
+
+
+def _repeats_argument(header: bytes) -> bool:
+    return header.startswith(b"mcp-param-")
+
+
+def _told(headers: Mapping[bytes, bytes]) -> dict[str, str]:
+    """Return what the headers tell of who calls."""
+    return {name: headers[name.encode()].decode("latin-1") for name in _IDENTITY if name.encode() in headers}
 
 
 def _call_of(message: Message, name: str) -> Call | None:
