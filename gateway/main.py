@@ -7,7 +7,8 @@ Rules:
 - SIGINT and SIGTERM (Windows: Ctrl-C, Ctrl-Break) end it in order. Idle connections are kept for 75 seconds, longer
   than the clients in use keep theirs, so that none of them writes into a connection that is being closed.
 - The thread that writes the ledger has to hand the interpreter back after `SWITCH_SECONDS`: with Python's own 5 ms,
-  every call that comes while a batch is written would wait that long.
+  every call that comes while a batch is written would wait that long. What is there at the start is no garbage, and
+  the collector is spared looking at it again and again.
 
 Not here: what is served (`gateway/service.py`), starting it again (`worker/`).
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -118,7 +120,6 @@ async def run_gateway(
         ConfigurationInvalid: the callers' file cannot be used.
     """
     home.create()
-    sys.setswitchinterval(SWITCH_SECONDS)
     stop, outside = stop or asyncio.Event(), outside or Outside()
     door, admin = _listening(settings, sockets or take_over())
     with contextlib.closing(door), contextlib.closing(admin), _stopped_by_signals(stop):
@@ -126,6 +127,7 @@ async def run_gateway(
         async with contextlib.AsyncExitStack() as servers, gateway.running():
             front = await servers.enter_async_context(serving(gateway.door, door, settings.gateway.drain_seconds))
             await servers.enter_async_context(serving(gateway.admin, admin, 1))
+            _settle()
             address = write_address(home, f"{url_of(door)}/mcp", url_of(admin))
             if outside.ready is not None:
                 outside.ready(address)
@@ -134,6 +136,13 @@ async def run_gateway(
             finally:
                 remove_address(home)
                 await front.leave()
+
+
+def _settle() -> None:
+    """Set the interpreter up for short waits; see the rules above."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
 
 
 def _listening(settings: Settings, given: Sequence[socket.socket]) -> tuple[socket.socket, socket.socket]:
