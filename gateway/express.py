@@ -66,6 +66,8 @@ class Express:
         door: answers calls, and knows callers.
         names: the host names under which the door may be asked.
         posts: counts the requests being answered.
+
+    Attributes:
         rest: serves every request that is not taken here.
     """
 
@@ -73,7 +75,7 @@ class Express:
         self._door = door
         self._names = frozenset(name.encode() for name in names)
         self._posts = posts
-        self._rest = rest
+        self.rest = rest
         self._stamp = orjson.Fragment(orjson.dumps(door.server.server_info_stamp))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,18 +83,18 @@ class Express:
         path = _PATH.fullmatch(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
         headers = _headers_of(scope) if path is not None else None
         if path is None or headers is None or not self._in_order(headers):
-            await self._rest(scope, receive, send)
+            await self.rest(scope, receive, send)
             return
         with self._posts.counted():
             message = await receive()
             call = _call_of(message, headers[b"mcp-name"].decode("latin-1"))
             if call is None or self._door.mirrors_arguments(call.name):
-                await self._rest(scope, replayed([message], receive), send)
+                await self.rest(scope, replayed([message], receive), send)
                 return
             try:
                 caller = self._door.identities.identify(_told(headers), path["agent"] or "", call.meta)
             except PermissionDenied:
-                await self._rest(scope, replayed([message], receive), send)
+                await self.rest(scope, replayed([message], receive), send)
                 return
             answer = await _unless_gone(self._door.answer(caller, call.name, call.arguments), receive)
             if answer is not None:
