@@ -84,6 +84,7 @@ async def serving(application: ASGIApp, listening: socket.socket, patience: floa
             lifespan="off",
             proxy_headers=False,
             http=WholeAnswers,
+            ws="none",
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=max(1, round(patience)),
         )
