@@ -1,7 +1,8 @@
-"""The four ways to reach the measured plugin: its pipe, a bare front, the door, FastMCP's proxy.
+"""The ways to reach the measured plugin: its pipe, a bare front, the door, FastMCP's proxy.
 
 Rules:
 - Behind each stands the same plugin in a process of our own runtime; before each but the pipe stands the same client.
+  One more FastMCP proxy has a FastMCP server behind it, as a user of FastMCP would.
 - Each front is a process of its own, started as its owner would start it, and gone at the end.
 
 Not here: the load (`load.py`).
@@ -12,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_connection
 from tempfile import TemporaryDirectory
 
 import psutil
@@ -36,6 +37,7 @@ from plugins.core.sandbox import RUNTIME
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120
 MANY = "1000000000"
+FASTMCP, FASTMCP_ALONE = "FastMCP proxy", "FastMCP alone"
 
 
 @dataclass
@@ -118,11 +120,16 @@ async def bare_front() -> AsyncIterator[Front]:
 async def fastmcp_proxy() -> AsyncIterator[Front]:
     """Open `peers/fastmcp_proxy.py` before the very program that the door starts."""
     with TemporaryDirectory() as folder:
-        package, port = write_package(Path(folder), "1.0.0"), free_port()
-        plugin = [sys.executable, "-I", "-S", "-B", str(RUNTIME), str(package)]
-        command = [sys.executable, "-m", "benchmarks.peers.fastmcp_proxy", str(port), *plugin]
-        async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+        plugin = [sys.executable, "-I", "-S", "-B", str(RUNTIME), str(write_package(Path(folder), "1.0.0"))]
+        async with _proxied(plugin) as front:
             yield front
+
+
+@asynccontextmanager
+async def fastmcp_alone() -> AsyncIterator[Front]:
+    """Open `peers/fastmcp_proxy.py` before `peers/fastmcp_server.py`."""
+    async with _proxied([sys.executable, "-m", "benchmarks.peers.fastmcp_server"]) as front:
+        yield front
 
 
 @asynccontextmanager
@@ -137,9 +144,14 @@ async def door() -> AsyncIterator[Front]:
 
 
 @asynccontextmanager
-async def gateway(home: Home) -> AsyncIterator[tuple[Front, AdminClient]]:
-    """Run a home's gateway with a rate guard that lets everything through."""
-    environment = {"UPGRADE_LOOP_GATEWAY__CALLS_PER_MINUTE_PER_CALLER": MANY}
+async def gateway(home: Home, more: Mapping[str, str] | None = None) -> AsyncIterator[tuple[Front, AdminClient]]:
+    """Run a home's gateway with a rate guard that lets everything through.
+
+    Args:
+        home: whose gateway it is.
+        more: environment variables that change its settings.
+    """
+    environment = {"UPGRADE_LOOP_GATEWAY__CALLS_PER_MINUTE_PER_CALLER": MANY, **(more or {})}
     async with _running([sys.executable, "-m", "gateway", str(home.root)], environment) as process:
         while not _serves(home, process):
             await asyncio.sleep(0.05)
@@ -155,31 +167,37 @@ FRONTS: Mapping[str, Callable[[], AbstractAsyncContextManager[Front]]] = {
     "pipe": pipe,
     "bare front": bare_front,
     "door": door,
-    "FastMCP proxy": fastmcp_proxy,
+    FASTMCP: fastmcp_proxy,
+    FASTMCP_ALONE: fastmcp_alone,
 }
 """By name; the order is that of the tables."""
 
 
 def available() -> list[str]:
     """Return the fronts that can be opened here: FastMCP is installed for benchmarks only."""
-    missing = set() if importlib.util.find_spec("fastmcp") else {"FastMCP proxy"}
+    missing = set() if importlib.util.find_spec("fastmcp") else {FASTMCP, FASTMCP_ALONE}
     return [name for name in FRONTS if name not in missing]
 
 
 def free_port() -> int:
     """Return a port that nobody listens on now."""
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @asynccontextmanager
+async def _proxied(server: list[str]) -> AsyncIterator[Front]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.peers.fastmcp_proxy", str(port), *server]
+    async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+        yield front
+
+
+@asynccontextmanager
 async def _running(command: list[str], more: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run a program of this repository while the block runs; what it says goes to stderr if it fails."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    """Run a program of this repository while the block runs; what it says is forgotten."""
+    with _started(command, more) as process:
         try:
             yield process
         finally:
@@ -188,6 +206,11 @@ async def _running(command: list[str], more: Mapping[str, str]) -> AsyncIterator
                 await asyncio.to_thread(process.wait, 15)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def _started(command: list[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 @asynccontextmanager

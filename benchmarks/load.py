@@ -85,8 +85,8 @@ async def closed_loop(callers: Sequence[Call], seconds: float) -> Timing:
 
 
 async def open_loop(callers: Sequence[Call], *, rate: float, calls: int) -> list[Shot]:
-    """Make calls at a steady rate; a call waits when every caller is busy, and its time runs."""
-    free: asyncio.LifoQueue[Call] = asyncio.LifoQueue()
+    """Make calls at a steady rate, the callers taking turns; a call waits when all are busy, and its time runs."""
+    free: asyncio.Queue[Call] = asyncio.Queue()
     for caller in callers:
         free.put_nowait(caller)
     shots: list[Shot] = []

@@ -85,7 +85,9 @@ class Connection(asyncio.Protocol):
 async def connect(url: str) -> Connection:
     """Return a new connection to the host of a URL."""
     parts = urlsplit(url)
-    _, connection = await asyncio.get_running_loop().create_connection(Connection, parts.hostname, parts.port)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        Connection, parts.hostname or "127.0.0.1", parts.port or 80
+    )
     return connection
 
 
