@@ -62,7 +62,7 @@ async def test_agents_with_the_official_client_notice_no_swap(tmp_path: Path) ->
     async with built.running() as running:
         await running.admin.set_route(route(versions[0]))
         swapping = asyncio.create_task(swap(running, versions, SWAPS))
-        watchers = [Watcher(running, mode) for mode in (SESSIONS, STATELESS) for _ in range(2)]
+        watchers = [Watcher(running, mode) for mode in (SESSIONS, STATELESS)]
         await asyncio.gather(swapping, *(watcher.work(swapping) for watcher in watchers))
 
     assert all(tools == watcher.lists[0] for watcher in watchers for tools in watcher.lists)
