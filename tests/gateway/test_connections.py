@@ -79,8 +79,8 @@ async def test_what_the_connection_knows_is_known(transport: HoldingTransport) -
 
 
 @asynccontextmanager
-async def connected(first: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """Serve an application that answers in three parts, the last one late, and ask it."""
+async def connected(then: bytes = b"", *, headers: bytes = b"") -> AsyncIterator[asyncio.StreamReader]:
+    """Serve an application that answers in three parts, the last one late, and ask it; `then` is sent after it."""
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -91,7 +91,7 @@ async def connected(first: bytes) -> AsyncIterator[asyncio.StreamReader]:
     listening = bind("127.0.0.1", 0)
     async with serving(application, listening, 1):
         reader, writer = await asyncio.open_connection(*listening.getsockname()[:2], limit=1_000_000)
-        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n" + first)
+        writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n" + headers + b"\r\n" + then)
         try:
             yield reader
         finally:
@@ -101,7 +101,7 @@ async def connected(first: bytes) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def test_a_stream_of_parts_arrives_as_it_is_sent() -> None:
-    async with connected(b"") as reader:
+    async with connected() as reader:
         assert (await reader.readuntil(b"one\r\n")).startswith(b"HTTP/1.1 200 OK")
         rest = await reader.readuntil(b"0\r\n\r\n")
         assert rest.count(b"two") == 100_000
@@ -111,3 +111,8 @@ async def test_two_requests_sent_at_once_are_answered_one_after_the_other() -> N
     async with connected(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n") as reader:
         for _ in range(2):
             assert (await reader.readuntil(b"0\r\n\r\n")).count(b"two") == 100_000
+
+
+async def test_a_request_for_another_protocol_is_answered_in_this_one() -> None:
+    async with connected(headers=b"Connection: Upgrade\r\nUpgrade: websocket\r\n") as reader:
+        assert (await reader.readuntil(b"one\r\n")).startswith(b"HTTP/1.1 200 OK")
