@@ -27,6 +27,7 @@ from starlette.types import Message, Receive, Scope, Send
 from domain.errors import PermissionDenied
 from domain.metrics import CONTENT_TYPE
 from gateway.door import Door
+from gateway.express import replayed
 from gateway.identity import SESSION_HEADER, Identities
 from gateway.in_flight import InFlight
 
@@ -69,12 +70,13 @@ class Entrance:
     Args:
         managers: serve MCP.
         identities: know the bearer tokens.
+        posts: counts the posted messages being answered.
     """
 
-    def __init__(self, managers: Managers, identities: Identities) -> None:
+    def __init__(self, managers: Managers, identities: Identities, posts: InFlight) -> None:
         self._managers = managers
         self._identities = identities
-        self._posts = InFlight()
+        self._posts = posts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -93,10 +95,6 @@ class Entrance:
                 await self._in_session(scope, receive, send)
             else:
                 await self._managers.sessions.handle_request(scope, receive, send)
-
-    async def idle(self) -> None:
-        """Wait until every answer to a posted message has left."""
-        await self._posts.idle()
 
     async def _in_session(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of a session, and again without the session if there is none by that name."""
@@ -117,7 +115,7 @@ class Entrance:
 
         await self._managers.sessions.handle_request(scope, reading, answering)
         if unknown:
-            await self._managers.stateless.handle_request(scope, _replayed(kept, receive), send)
+            await self._managers.stateless.handle_request(scope, replayed(kept, receive), send)
 
 
 def build_app(entrance: Entrance, watched: Watched) -> Starlette:
@@ -149,24 +147,20 @@ def build_app(entrance: Entrance, watched: Watched) -> Starlette:
     )
 
 
-def security_for(host: str) -> TransportSecuritySettings:
-    """Return which `Host` and `Origin` headers are let in when the door listens on `host`."""
+def names_of(host: str) -> frozenset[str]:
+    """Return the names under which the door may be asked when it listens on `host`."""
     names = {*_LOOPBACK, f"[{host}]" if ":" in host else host}
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with, not bound to
         names |= {socket.gethostname(), socket.getfqdn()}
-    hosts = sorted(names)
+    return frozenset(names)
+
+
+def security_for(host: str) -> TransportSecuritySettings:
+    """Return which `Host` and `Origin` headers are let in when the door listens on `host`."""
+    hosts = sorted(names_of(host))
     return TransportSecuritySettings(
         allowed_hosts=[*hosts, *(f"{name}:*" for name in hosts)],
         allowed_origins=[
             f"{scheme}://{name}{port}" for scheme in ("http", "https") for name in hosts for port in ("", ":*")
         ],
     )
-
-
-def _replayed(kept: list[Message], receive: Receive) -> Receive:
-    waiting = iter(kept)
-
-    async def reading() -> Message:
-        return next(waiting, None) or await receive()
-
-    return reading

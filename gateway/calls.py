@@ -53,6 +53,21 @@ class Answer:
     error: ErrorKind | None = None
     message: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether there is no result."""
+        return self.error is not None or self.result is None
+
+    @property
+    def kind(self) -> ErrorKind:
+        """What a failure is told as."""
+        return self.error or ErrorKind.INTERNAL
+
+    @property
+    def sentence(self) -> str:
+        """What the agent gets to read of a failure, fit to be sent."""
+        return self.message.encode("utf-8", "replace").decode() or "The call failed."
+
 
 @dataclass(frozen=True)
 class Job:
@@ -71,11 +86,6 @@ class Target:
     tool: RoutedTool
     variant: VariantName
     version: PluginVersion
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether every version that has the method says that it may be repeated."""
-        return all(signature.repeatable for signature in self.tool.signatures.values())
 
 
 @dataclass(frozen=True)
@@ -246,7 +256,7 @@ class CallPath:
         )
         self.ways.record(record)
         self.ways.metrics.count(record)
-        if outcome.error is None and target.repeatable:
+        if outcome.error is None and target.tool.repeatable:
             sample = self.ways.sieve.take(route.capability, job.tool.method, job.arguments, outcome.started_at)
             if sample is not None:
                 self.ways.record(sample)
@@ -277,7 +287,7 @@ def _target(tool: RoutedTool, variant: VariantName | None) -> Target | None:
 
 def _may_repeat(target: Target, error: ErrorKind) -> bool:
     """Say whether another version may answer after this failure."""
-    return error in _NEVER_RAN or (target.repeatable and error not in NOT_THE_VERSIONS_FAULT)
+    return error in _NEVER_RAN or (target.tool.repeatable and error not in NOT_THE_VERSIONS_FAULT)
 
 
 def _no_such_tool(name: str, closest: list[str]) -> str:

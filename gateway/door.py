@@ -92,15 +92,19 @@ class Door:
         path: answers calls.
         identities: tells callers apart.
         version: of the product, told to agents.
+
+    Attributes:
+        identities: tells callers apart.
+        server: speaks MCP for it.
     """
 
     def __init__(self, path: CallPath, identities: Identities, version: str) -> None:
         self._path = path
-        self._identities = identities
+        self.identities = identities
         self._sessions: OrderedDict[str, ServerSession] = OrderedDict()
         self._bus = InMemorySubscriptionBus()
         self._listening = ListenHandler(self._bus)
-        self._built_in: Mapping[str, Callable[[Caller, JsonObject], Awaitable[CallToolResult]]] = {
+        self._built_in: Mapping[str, Callable[[Caller, JsonObject], Awaitable[Answer]]] = {
             tools.FIND: self._find,
             tools.CALL: self._call,
             tools.REQUEST: self._request,
@@ -115,6 +119,24 @@ class Door:
             on_call_tool=self._on_call_tool,
             on_subscriptions_listen=self._listening,
         )
+
+    async def answer(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
+        """Answer one call of a tool, built-in or a plugin's."""
+        built_in = self._built_in.get(name)
+        if built_in is None:
+            return await self._path.call(caller, name, arguments)
+        try:
+            return await built_in(caller, arguments)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            message = f"The arguments of {name} do not fit: {where}: {first['msg']}."
+            return self._said(ErrorKind.INVALID_ARGUMENTS, message)
+
+    def mirrors_arguments(self, name: str) -> bool:
+        """Say whether a tool's schema asks for arguments to be repeated in headers, which the SDK compares."""
+        tool = self._path.ways.table.now.tools.get(name)
+        return tool is not None and tool.mirrors_arguments
 
     async def tell_tools_changed(self) -> None:
         """Tell every session and every listening stream that the list of tools is another."""
@@ -153,53 +175,43 @@ class Door:
     async def _on_call_tool(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
     ) -> CallToolResult:
-        caller, arguments = self._caller(context), params.arguments or {}
-        built_in = self._built_in.get(params.name)
-        if built_in is None:
-            return as_result(await self._path.call(caller, params.name, arguments))
-        try:
-            return await built_in(caller, arguments)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            message = f"The arguments of {params.name} do not fit: {where}: {first['msg']}."
-            return as_result(self._said(ErrorKind.INVALID_ARGUMENTS, message))
+        return as_result(await self.answer(self._caller(context), params.name, params.arguments or {}))
 
     def _caller(self, context: ServerRequestContext[Any, Any]) -> Caller:
         request = context.request
         assert isinstance(request, Request)
         meta: Mapping[str, Any] | None = context.meta
-        return self._identities.identify(request.headers, str(request.path_params.get("agent", "")), meta)
+        return self.identities.identify(request.headers, str(request.path_params.get("agent", "")), meta)
 
-    async def _find(self, caller: Caller, arguments: JsonObject) -> CallToolResult:
+    async def _find(self, caller: Caller, arguments: JsonObject) -> Answer:
         wanted = FindArguments.model_validate(arguments)
         if (message := self._path.limited(caller)) is not None:
-            return as_result(self._said(ErrorKind.RATE_LIMITED, message))
+            return self._said(ErrorKind.RATE_LIMITED, message)
         found = tools.matches(self._path.ways.table.now, caller, wanted.query)
         hint = (
             f"Use {tools.CALL} with one of these." if found else f"Nothing fits; {tools.REQUEST} tells what is missing."
         )
-        return as_result(Answer(self._path.ways.new_id(), {"matches": list(found), "hint": hint}))
+        return Answer(self._path.ways.new_id(), {"matches": list(found), "hint": hint})
 
-    async def _call(self, caller: Caller, arguments: JsonObject) -> CallToolResult:
+    async def _call(self, caller: Caller, arguments: JsonObject) -> Answer:
         wanted = CallArguments.model_validate(arguments)
         built_in = self._built_in.get(wanted.tool)
         if built_in is not None and wanted.tool != tools.CALL:
             return await built_in(caller, wanted.arguments)
-        return as_result(await self._path.call(caller, wanted.tool, wanted.arguments))
+        return await self._path.call(caller, wanted.tool, wanted.arguments)
 
-    async def _request(self, caller: Caller, arguments: JsonObject) -> CallToolResult:
+    async def _request(self, caller: Caller, arguments: JsonObject) -> Answer:
         wanted = RequestArguments.model_validate(arguments)
         if (message := self._path.limited(caller)) is not None:
-            return as_result(self._said(ErrorKind.RATE_LIMITED, message))
+            return self._said(ErrorKind.RATE_LIMITED, message)
         self._path.lacking(caller, RequestKind.ASKED, wanted.need)
         text = "Noted. It is not available now; go on without it and tell the person so."
-        return as_result(Answer(self._path.ways.new_id(), {"noted": True, "message": text}))
+        return Answer(self._path.ways.new_id(), {"noted": True, "message": text})
 
-    async def _report(self, caller: Caller, arguments: JsonObject) -> CallToolResult:
+    async def _report(self, caller: Caller, arguments: JsonObject) -> Answer:
         told = ReportArguments.model_validate(arguments)
         if (message := self._path.limited(caller)) is not None:
-            return as_result(self._said(ErrorKind.RATE_LIMITED, message))
+            return self._said(ErrorKind.RATE_LIMITED, message)
         ways = self._path.ways
         report = OutcomeReport(
             id=ways.new_id(),
@@ -210,7 +222,7 @@ class Door:
             reported_at=ways.clock(),
         )
         ways.record(report)
-        return as_result(Answer(report.id, {"noted": True}))
+        return Answer(report.id, {"noted": True})
 
     def _said(self, kind: ErrorKind, message: str) -> Answer:
         return Answer(self._path.ways.new_id(), error=kind, message=message)
@@ -218,11 +230,11 @@ class Door:
 
 def as_result(answer: Answer) -> CallToolResult:
     """Return an answer as MCP carries it."""
-    if answer.error is not None or answer.result is None:
+    if answer.failed:
         return CallToolResult(
-            content=[TextContent(text=answer.message or "The call failed.")],
+            content=[TextContent(text=answer.sentence)],
             is_error=True,
-            _meta={"call_id": answer.call_id, "error": answer.error or ErrorKind.INTERNAL},
+            _meta={"call_id": answer.call_id, "error": answer.kind},
         )
     return CallToolResult(
         content=[TextContent(text=orjson.dumps(answer.result).decode())],

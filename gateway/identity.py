@@ -20,6 +20,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from domain.routing import Unit
 USER_HEADER = "x-upgrade-loop-user"
 SESSION_HEADER = "mcp-session-id"
 INSTALLATION = "installation"
+MOST_REMEMBERED = 10_000
+"""Callers whose hashes are kept at hand."""
 _LONGEST_NAME = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -91,12 +94,16 @@ class Identities:
     Args:
         file: who holds a token.
         key: secret that keys the callers' hashes.
+
+    Attributes:
+        hash_of: returns what the ledger keeps of a caller's name.
     """
 
     def __init__(self, file: CallersFile, key: bytes) -> None:
         self._required = file.required
         self._by_token = {caller.token_sha256: caller.name for caller in file.callers}
         self._key = key
+        self.hash_of = lru_cache(MOST_REMEMBERED)(self._hash_of)
 
     @classmethod
     def of(cls, home: Home) -> Identities:
@@ -141,7 +148,7 @@ class Identities:
             name = f"agent:{agent}" if agent else f"session:{session}" if session else INSTALLATION
         return Caller(name=name, hash=self.hash_of(name), agent=agent, session=session)
 
-    def hash_of(self, name: str) -> str:
+    def _hash_of(self, name: str) -> str:
         """Return what the ledger keeps of a caller's name: 32 hex digits of an HMAC-SHA-256."""
         return hmac.new(self._key, name.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
 

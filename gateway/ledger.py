@@ -8,8 +8,9 @@ Rules:
 - Back pressure: the queue is bounded. When it is full, because neither store nor disk takes anything, the oldest entry
   is given up and counted. An agent never waits for our book-keeping.
 - `flush` returns when everything that was added before it is in the store.
-- A process that is killed loses what has been in memory for less than `flush_seconds`, and no more. What waits in the
-  journal stays; if the kill falls between the store's yes and the journal's mark, one batch is in the store twice.
+- A process that is killed loses what has been in memory for less than `flush_seconds` and, when the store is just then
+  slow to refuse, for the store's patience: one refusal is waited for, never one for each kind of entry. What waits in
+  the journal stays; if the kill falls between the store's yes and the journal's mark, one batch is in the store twice.
 
 Not here: what a record says (`domain/calls.py`), the journal's lines (`gateway/journal.py`).
 """
@@ -236,30 +237,36 @@ class StoreSink:
         self._calls, self._requests, self._outcomes, self._samples = calls, requests, outcomes, samples
 
     def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Write each kind in one transaction and return the entries of the kinds that failed."""
+        """Write each kind in one transaction and return what is left: everything from the first refused kind on.
+
+        A store that does not answer has cost its patience once by then; it is not asked for the other kinds.
+        """
         left: list[Entry] = []
-        _try(self._calls, [entry for entry in entries if isinstance(entry, CallRecord)], left)
-        _try(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)], left)
-        _try(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)], left)
-        _try(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)], left)
+        _write(self._calls, [entry for entry in entries if isinstance(entry, CallRecord)], left)
+        _write(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)], left)
+        _write(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)], left)
+        _write(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)], left)
+        if left:
+            _LOG.warning("The store did not take %d entries of the ledger; they wait.", len(left))
         return left
 
 
-def _try(append: Callable[[Sequence[E]], None], entries: Sequence[E], left: list[Entry]) -> None:
-    """Append, or add everything to what is left when the store does not answer.
+def _write(append: Callable[[Sequence[E]], None], entries: Sequence[E], left: list[Entry]) -> None:
+    """Append entries of one kind, or add them to what is left when the store does not answer.
 
     A store that answers and refuses, refuses one entry; it goes to the log, so that it does not hold up the others.
     """
-    if not entries:
+    if left or not entries:
+        left.extend(entries)
         return
     try:
         append(entries)
     except StoreUnusable as error:
-        _LOG.warning("The store did not take %d entries of the ledger: %s", len(entries), error)
+        _LOG.warning("%s", error)
         left.extend(entries)
     except Exception as error:
         if len(entries) == 1:
             _LOG.error("The store refuses an entry of the ledger (%s): %s", error, entries[0].model_dump_json())
             return
         for entry in entries:
-            _try(append, [entry], left)
+            _write(append, [entry], left)

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from config.home import Home
 from config.settings import Settings
@@ -28,11 +29,13 @@ from domain.calls import CallRecord
 from domain.plugins import LoadedVersion
 from gateway.admin import AdminPort
 from gateway.admin_client import GatewayAddress, GatewayStatus
-from gateway.app import Entrance, Managers, Watched, build_app
+from gateway.app import Entrance, Managers, Watched, build_app, names_of
 from gateway.calls import CallPath, Ways
 from gateway.door import Door
 from gateway.events import ErrorBursts, Listener, Notices, lack_noticed, quarantine_noticed
+from gateway.express import Express
 from gateway.identity import Identities
+from gateway.in_flight import InFlight
 from gateway.journal import Entry, Journal
 from gateway.ledger import Ledger
 from gateway.memory import Memory
@@ -106,8 +109,9 @@ class Gateway:
         self.swaps = self._swaps()
         self._managers = Managers.of(self._door, settings.gateway.host)
         watched = Watched(unready=self.swaps.unready, metrics=self._metrics_page)
-        self._entrance = Entrance(self._managers, identities)
-        self.door: Starlette = build_app(self._entrance, watched)
+        self._posts = InFlight()
+        rest = build_app(Entrance(self._managers, identities, self._posts), watched)
+        self.door: ASGIApp = Express(self._door, names_of(settings.gateway.host), self._posts, rest)
         self.admin: Starlette = AdminPort(
             home.admin_token(), self.swaps, self._host, status=self.status, flush=self.ledger.flush
         ).app
@@ -150,7 +154,7 @@ class Gateway:
             await asyncio.wait_for(self.path.in_flight.idle(), self._settings.gateway.drain_seconds)
         self._door.close_streams()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._entrance.idle(), LAST_WORDS_SECONDS)
+            await asyncio.wait_for(self._posts.idle(), LAST_WORDS_SECONDS)
 
     def _record(self, entry: Entry) -> None:
         """Let the ledger have an entry, and tell if it makes the last of a burst of errors."""

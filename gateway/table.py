@@ -5,7 +5,7 @@ Rules:
   call sees the whole of one table and never half of two.
 - Reading it never waits, and never asks the store.
 - A method's definition is the control's while the control has the method: a canary changes who answers, not what the
-  agent reads.
+  agent reads. It is its version's contract, which the package's digest pins; a running plugin cannot talk it over.
 
 Not here: loading versions and saving tables (`gateway/swaps.py`).
 """
@@ -17,12 +17,15 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
 
 from domain.contracts import InterfaceDefinition, MethodSignature, PluginContract, split_tool_name, tool_name
 from domain.routing import PluginVersion, Route, RoutingTable, Unit, VariantName
 from engines.routing import choose
 from gateway.identity import Caller
 
+MIRRORING_KEYWORD: Final = "x-mcp-header"
 ContractOf = Callable[[PluginVersion], PluginContract | None]
 
 
@@ -38,15 +41,32 @@ class RoutedTool:
     method: str
     signatures: Mapping[VariantName, MethodSignature]
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its name as the agent calls it."""
         return tool_name(self.route.capability, self.method)
 
-    @property
+    @cached_property
+    def mirrors_arguments(self) -> bool:
+        """Whether its schema asks for arguments to be repeated in headers."""
+        return MIRRORING_KEYWORD in json.dumps(self.shown.input_schema)
+
+    @cached_property
+    def repeatable(self) -> bool:
+        """Whether every version that has the method says that it may be repeated."""
+        return all(signature.repeatable for signature in self.signatures.values())
+
+    @cached_property
     def shown(self) -> MethodSignature:
         """The definition the agent reads."""
         return self.signatures.get(VariantName.CONTROL) or self.signatures[VariantName.CANDIDATE]
+
+    @cached_property
+    def definition(self) -> str:
+        """SHA-256 of all that the agent reads of it: the same across a swap unless the swap changes its words."""
+        shown = self.shown
+        read = [self.name, shown.description, shown.input_schema, shown.output_schema, shown.side_effects]
+        return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
     def open_to(self, caller: Caller) -> bool:
         """Say whether a version that has the method answers this caller."""
@@ -142,8 +162,8 @@ def _interface(route: Route, variant: VariantName, contract_of: ContractOf) -> I
 
 def _fingerprint(tools: Mapping[str, RoutedTool]) -> str:
     """Return a hash of all that decides what some agent's list of tools looks like."""
-    seen = [[tool.name, tool.shown.model_dump(mode="json"), _openness(tool)] for tool in tools.values()]
-    return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
+    seen = [[tool.definition, _openness(tool)] for tool in tools.values()]
+    return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
 def _openness(tool: RoutedTool) -> list[str]:

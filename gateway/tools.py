@@ -5,6 +5,8 @@ Rules:
   time, for the same caller and table.
 - Hosts freeze the list they read first; `find_capability` and `call_capability` reach what came later.
 - A tool of a capability that is being introduced is listed only for callers it is open to.
+- A plugin's tool carries the hash of its definition in `_meta.definition`, so that a host can tell at once whether what
+  it once approved is still what it reads.
 
 Not here: answering them (`gateway/door.py`).
 """
@@ -135,12 +137,18 @@ def _as_tool(routed: RoutedTool) -> Tool:
             read_only_hint=shown.side_effects is SideEffects.NONE,
             idempotent_hint=shown.side_effects is not SideEffects.UNSAFE,
         ),
+        _meta={"definition": routed.definition},
     )
 
 
 def _described(routed: RoutedTool) -> JsonObject:
     shown = routed.shown
-    return {"tool": routed.name, "description": shown.description, "input_schema": shown.input_schema}
+    return {
+        "tool": routed.name,
+        "description": shown.description,
+        "input_schema": shown.input_schema,
+        "_meta": {"definition": routed.definition},
+    }
 
 
 def _score(wanted: frozenset[str], routed: RoutedTool) -> int:

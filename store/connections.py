@@ -41,15 +41,16 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     ("unable to open", "cannot be opened", _CLOSED),
     ("readonly", "cannot be written", _CLOSED),
     ("disk is full", "cannot grow: the disk is full", "Free some space."),
-    ("database is locked", f"was locked for more than {PATIENCE_SECONDS} seconds", _LOCKED),
+    ("database is locked", "stays locked by another program", _LOCKED),
 )
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, patience_seconds: float = PATIENCE_SECONDS) -> Engine:
     """Return the engine of a database; nothing is opened yet.
 
     Args:
         url: `sqlite:///path` or `postgresql://user:password@host/name`.
+        patience_seconds: how long to wait for a lock of the SQLite file, or for a connection to the server.
 
     Raises:
         ConfigurationInvalid: the URL is of no kind that the store knows.
@@ -60,9 +61,9 @@ def connect(url: str) -> Engine:
     except ArgumentError as error:
         raise _unknown_kind(url) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
-        return _sqlite(parsed)
+        return _sqlite(parsed, patience_seconds)
     if parsed.get_backend_name() in {"postgresql", "postgres"}:
-        return _postgresql(parsed)
+        return _postgresql(parsed, patience_seconds)
     raise _unknown_kind(place_of(parsed))
 
 
@@ -88,7 +89,7 @@ def telling(engine: Engine) -> Iterator[None]:
         raise _unusable(engine.url, error) from error
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, patience_seconds: float) -> Engine:
     assert url.database is not None
     folder = Path(url.database).parent
     try:
@@ -99,7 +100,7 @@ def _sqlite(url: URL) -> Engine:
         ) from error
     engine = create_engine(
         url.set(drivername="sqlite+pysqlite"),
-        connect_args={"timeout": PATIENCE_SECONDS},
+        connect_args={"timeout": patience_seconds},
         json_serializer=to_json,
         json_deserializer=json.loads,
     )
@@ -108,10 +109,10 @@ def _sqlite(url: URL) -> Engine:
     return engine
 
 
-def _postgresql(url: URL) -> Engine:
+def _postgresql(url: URL, patience_seconds: float) -> Engine:
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
-        connect_args={"connect_timeout": PATIENCE_SECONDS},
+        connect_args={"connect_timeout": max(2, round(patience_seconds))},
         pool_pre_ping=True,
         json_serializer=to_json,
         json_deserializer=json.loads,

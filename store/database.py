@@ -21,7 +21,7 @@ from store.approvals import Approvals
 from store.audit import Audit
 from store.calls import Calls
 from store.compensations import Compensations
-from store.connections import connect, place_of
+from store.connections import PATIENCE_SECONDS, connect, place_of
 from store.cycles import Cycles, Discoveries
 from store.decisions import Decisions
 from store.experiments import Experiments
@@ -41,17 +41,18 @@ from store.tables import AuditHeadRow
 from store.upgrades import Plans, Upgrades
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, patience_seconds: float = PATIENCE_SECONDS) -> Store:
     """Open a database, after making or migrating its tables.
 
     Args:
         url: `sqlite:///path` or `postgresql://user:password@host/name`.
+        patience_seconds: how long to wait for a lock of the SQLite file, or for a connection to the server.
 
     Raises:
         ConfigurationInvalid: the URL is of no kind that the store knows.
         StoreUnusable: the database cannot be reached, read or written, or is not one of this version.
     """
-    engine = connect(url)
+    engine = connect(url, patience_seconds)
     try:
         bring_up_to_date(engine)
     except BaseException:

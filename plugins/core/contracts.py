@@ -28,6 +28,7 @@ from domain.calls import ErrorKind
 from domain.contracts import MethodSignature, PluginContract, tool_name
 from domain.errors import ManifestInvalid
 from plugins.core.failures import PluginFailure
+from plugins.core.shapes import glance_of
 
 _NOTHING_OUTSIDE: Registry[Any] = Registry()
 MESSAGE_LIMIT = 300
@@ -46,14 +47,20 @@ class MethodChecks:
         self.method = method
         self._input = _compiled(method.input_schema)
         self._output = _compiled(method.output_schema)
+        self._input_fits = glance_of(method.input_schema)
+        self._output_fits = glance_of(method.output_schema)
 
     def check_arguments(self, arguments: JsonObject) -> None:
         """Raise PluginFailure `invalid_arguments` when the arguments do not fit the input schema."""
+        if self._input_fits is not None and self._input_fits(arguments):
+            return
         if (fault := _first_fault(self._input, arguments)) is not None:
             raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, f"The arguments of {self.tool} do not fit: {fault}")
 
     def check_result(self, result: JsonObject) -> None:
         """Raise PluginFailure `invalid_result` when the result does not fit the output schema."""
+        if self._output_fits is not None and self._output_fits(result):
+            return
         if (fault := _first_fault(self._output, result)) is not None:
             raise PluginFailure(ErrorKind.INVALID_RESULT, f"The result of {self.tool} does not fit: {fault}")
 

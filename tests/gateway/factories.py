@@ -147,6 +147,12 @@ def route(control: PluginVersion | None = None, candidate: PluginVersion | None 
     return Route(**{"capability": "text", "control": control, "candidate": candidate, **fields})
 
 
+async def swap(running: Running, versions: Sequence[PluginVersion], times: int) -> None:
+    """Let one version after the other be the control."""
+    for turn in range(times):
+        await running.admin.set_route(route(versions[turn % len(versions)]))
+
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySam
 from domain.errors import StoreUnusable
 from gateway.journal import Entry, Journal
 from gateway.ledger import Ledger, StoreSink
-from store.connections import PATIENCE_SECONDS
+from gateway.service import Outside
 from store.database import open_store
 from tests.gateway.factories import Agent, house, route, stored, until
 
@@ -162,13 +162,14 @@ async def test_every_call_is_one_final_record_also_while_the_database_is_locked(
     """The lock outlasts the store's patience, so that the batches are refused and wait in the journal."""
     built = house(tmp_path)
     version = built.install("1.0.0")
-    async with built.running() as running:
+    hasty = Outside(open_store=lambda: open_store(built.home.database_url, patience_seconds=0.1))
+    async with built.running(outside=hasty) as running:
         await running.admin.set_route(route(version))
         holder = sqlite3.connect(built.home.database_url.removeprefix("sqlite:///"), isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
         async with Agent(running.door) as agent:
             answers = await asyncio.gather(*(agent.shout() for _ in range(100)))
-            await until((built.home.root / "ledger.jsonl").exists, PATIENCE_SECONDS + 10)
+            await until((built.home.root / "ledger.jsonl").exists)
             answers += [await agent.shout() for _ in range(20)]
             standing = (await running.admin.status()).store_answers
             holder.execute("ROLLBACK")
@@ -194,6 +195,29 @@ def test_the_journal_keeps_kinds_apart_and_leaves_out_a_line_cut_short(tmp_path:
         file.write(b'{"entry": {"call_id": "cut')
     journal = Journal(path)
     assert (journal.length, journal.read()) == (4, entries)
+
+
+def test_a_store_that_does_not_answer_is_waited_for_once_and_not_for_each_kind_of_entry() -> None:
+    asked: list[str] = []
+
+    def refusing(kind: str) -> Callable[[Sequence[Entry]], None]:
+        def append(_: Sequence[Entry]) -> None:
+            asked.append(kind)
+            if kind == "requests":
+                raise StoreUnusable("It stays locked.")
+
+        return append
+
+    sink = StoreSink(
+        calls=refusing("calls"),
+        requests=refusing("requests"),
+        outcomes=refusing("outcomes"),
+        samples=refusing("samples"),
+    )
+    request = CapabilityRequest(id="r", kind=RequestKind.ASKED, text="pdf", caller="c", requested_at=NOW)
+    sample = ReplaySample(capability="text", method="shout", arguments={}, recorded_at=NOW)
+    assert sink.write([sample, request, call(1)]) == [request, sample]
+    assert asked == ["calls", "requests"]
 
 
 def test_an_entry_that_the_store_refuses_does_not_hold_up_the_others(tmp_path: Path) -> None:

@@ -9,24 +9,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from pydantic_ai import Agent as ThinkingAgent
-from pydantic_ai.mcp import MCPToolset
-from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart, ToolReturnPart
-from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from domain.errors import InvalidInput, PluginRegistrationFailed
 from domain.routing import PluginVersion
-from tests.gateway.factories import GOOD, SLOW, Agent, House, Running, house, route, stored, until
+from tests.gateway.factories import GOOD, SLOW, Agent, House, Running, house, route, stored, swap, until
 
 SWAPS = 102
 CALLS = 2_000
 CALLERS = 8
-
-
-async def swap(running: Running, versions: list[PluginVersion], times: int) -> None:
-    """Let one version after the other be the control."""
-    for turn in range(times):
-        await running.admin.set_route(route(versions[turn % len(versions)]))
 
 
 @pytest.mark.slow
@@ -72,31 +62,6 @@ async def test_versions_that_are_put_down_at_once_lose_no_call_either(tmp_path: 
 
     assert set(answers) == {"1.0.0", "1.0.1"}
     assert all(record.final and record.error is None for record in stored(built.home).calls)
-
-
-async def test_an_agent_with_a_model_works_on_while_versions_are_swapped(tmp_path: Path) -> None:
-    built = house(tmp_path)
-    versions = [built.install(f"1.0.{patch}") for patch in range(2)]
-
-    def scripted(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
-        """Call the tool ten times, then tell who answered."""
-        parts = [part for message in messages for part in message.parts if isinstance(part, ToolReturnPart)]
-        if len(parts) < 10:
-            assert "text__shout" in {tool.name for tool in info.function_tools}
-            return ModelResponse(parts=[ToolCallPart("text__shout", {"text": f"call {len(parts)}"})])
-        return ModelResponse(parts=[TextPart(" ".join(str(part.model_response_object()["by"]) for part in parts))])
-
-    async with built.running() as running:
-        await running.admin.set_route(route(versions[0]))
-        toolset = MCPToolset[None](running.door, tool_error_behavior="error")
-        agent = ThinkingAgent(FunctionModel(scripted), toolsets=[toolset])
-        async with agent:
-            swapping = asyncio.create_task(swap(running, versions, 40))
-            told = [(await agent.run("Shout.")).output for _ in range(3)]
-            await swapping
-
-    assert set(" ".join(told).split()) <= {"1.0.0", "1.0.1"}
-    assert Counter((record.final, record.error) for record in stored(built.home).calls) == {(True, None): 30}
 
 
 @pytest.fixture(scope="module")

@@ -161,7 +161,7 @@ def test_a_store_that_another_program_locks_is_told_after_some_patience(sqlite_s
     blocker.execute("BEGIN IMMEDIATE")
     with sqlite_store._sessions.reading() as session:
         session.connection().exec_driver_sql("PRAGMA busy_timeout = 50")
-    with pytest.raises(StoreUnusable, match="was locked for more than"):
+    with pytest.raises(StoreUnusable, match="stays locked by another program"):
         sqlite_store.cycles.put(cycle())
     assert sqlite_store.cycles.list() == []
     blocker.execute("ROLLBACK")

@@ -1,0 +1,242 @@
+"""The ways to reach the measured plugin: its pipe, a bare front, the door, FastMCP's proxy.
+
+Rules:
+- Behind each stands the same plugin in a process of our own runtime; before each but the pipe stands the same client.
+  One more FastMCP proxy has a FastMCP server behind it, as a user of FastMCP would.
+- Each front is a process of its own, started as its owner would start it, and gone at the end.
+
+Not here: the load (`load.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+
+from benchmarks.load import Call
+from benchmarks.subject import ARGUMENTS, CAPABILITY, METHOD, SUM, install, route_to, write_package
+from benchmarks.wire import Connection, WrongAnswer, check, connect, request_to
+from config.home import Home
+from domain.errors import GatewayUnreachable
+from gateway.admin_client import AdminClient, read_address
+from plugins.core.packages import read_package
+from plugins.core.process import PluginProcess
+from plugins.core.sandbox import RUNTIME
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 120
+MANY = "1000000000"
+FASTMCP, FASTMCP_ALONE = "FastMCP proxy", "FastMCP alone"
+
+
+@dataclass
+class Front:
+    """One way to the plugin, open.
+
+    Attributes:
+        pid: of the process whose time counts, with its children.
+        caller: opens a connection and returns what calls over it.
+    """
+
+    pid: int
+    caller: Callable[[str], Awaitable[Call]]
+    connections: list[Connection] = field(default_factory=list)
+
+    @classmethod
+    def over(cls, url: str, pid: int) -> Front:
+        """Return the front that answers HTTP."""
+
+        async def caller(capability: str) -> Call:
+            connection, request = await connect(url), request_to(url, capability)
+            front.connections.append(connection)
+
+            async def call() -> None:
+                check(await connection.post(request))
+
+            return call
+
+        front = cls(pid, caller)
+        return front
+
+    async def callers(self, count: int, capability: str = CAPABILITY) -> list[Call]:
+        """Open connections, and return what calls over each."""
+        return [await self.caller(capability) for _ in range(count)]
+
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self.connections:
+            connection.close()
+        self.connections.clear()
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the front and its children have used."""
+        process = psutil.Process(self.pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return float(sum(time.user + time.system for time in times))
+
+
+@asynccontextmanager
+async def pipe() -> AsyncIterator[Front]:
+    """Open the plugin's pipe from this process, with nothing between."""
+    with TemporaryDirectory() as folder:
+        package = write_package(Path(folder), "1.0.0")
+        process = await PluginProcess.start(package, read_package(package).contract)
+
+        async def call() -> None:
+            if (await process.call(CAPABILITY, METHOD, ARGUMENTS, 30)).get("sum") != SUM:
+                raise WrongAnswer("another sum")
+
+        async def caller(_: str) -> Call:
+            return call
+
+        try:
+            yield Front(process.pid, caller)
+        finally:
+            await process.stop(1)
+
+
+@asynccontextmanager
+async def bare_front() -> AsyncIterator[Front]:
+    """Open `peers/bare_front.py`."""
+    with TemporaryDirectory() as folder:
+        package, port = write_package(Path(folder), "1.0.0"), free_port()
+        command = [sys.executable, "-m", "benchmarks.peers.bare_front", str(port), str(package)]
+        async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+            yield front
+
+
+@asynccontextmanager
+async def fastmcp_proxy() -> AsyncIterator[Front]:
+    """Open `peers/fastmcp_proxy.py` before the very program that the door starts."""
+    with TemporaryDirectory() as folder:
+        plugin = [sys.executable, "-I", "-S", "-B", str(RUNTIME), str(write_package(Path(folder), "1.0.0"))]
+        async with _proxied(plugin) as front:
+            yield front
+
+
+@asynccontextmanager
+async def fastmcp_alone() -> AsyncIterator[Front]:
+    """Open `peers/fastmcp_proxy.py` before `peers/fastmcp_server.py`."""
+    async with _proxied([sys.executable, "-m", "benchmarks.peers.fastmcp_server"]) as front:
+        yield front
+
+
+@asynccontextmanager
+async def door() -> AsyncIterator[Front]:
+    """Open a gateway whose one plugin is the measured one."""
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder)).create()
+        version = install(home, "1.0.0")
+        async with gateway(home) as (front, admin):
+            await admin.set_route(route_to(version))
+            yield front
+
+
+@asynccontextmanager
+async def gateway(home: Home, more: Mapping[str, str] | None = None) -> AsyncIterator[tuple[Front, AdminClient]]:
+    """Run a home's gateway with a rate guard that lets everything through.
+
+    Args:
+        home: whose gateway it is.
+        more: environment variables that change its settings.
+    """
+    environment = {"UPGRADE_LOOP_GATEWAY__CALLS_PER_MINUTE_PER_CALLER": MANY, **(more or {})}
+    async with _running([sys.executable, "-m", "gateway", str(home.root)], environment) as process:
+        while not _serves(home, process):
+            await asyncio.sleep(0.05)
+        async with AdminClient.of(home) as admin:
+            front = Front.over(read_address(home).door, process.pid)
+            try:
+                yield front, admin
+            finally:
+                front.close()
+
+
+FRONTS: Mapping[str, Callable[[], AbstractAsyncContextManager[Front]]] = {
+    "pipe": pipe,
+    "bare front": bare_front,
+    "door": door,
+    FASTMCP: fastmcp_proxy,
+    FASTMCP_ALONE: fastmcp_alone,
+}
+"""By name; the order is that of the tables."""
+
+
+def available() -> list[str]:
+    """Return the fronts that can be opened here: FastMCP is installed for benchmarks only."""
+    missing = set() if importlib.util.find_spec("fastmcp") else {FASTMCP, FASTMCP_ALONE}
+    return [name for name in FRONTS if name not in missing]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def _proxied(server: list[str]) -> AsyncIterator[Front]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.peers.fastmcp_proxy", str(port), *server]
+    async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+        yield front
+
+
+@asynccontextmanager
+async def _running(command: list[str], more: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run a program of this repository while the block runs; what it says is forgotten."""
+    with _started(command, more) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                await asyncio.to_thread(process.wait, 15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _started(command: list[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@asynccontextmanager
+async def _reached(url: str, process: subprocess.Popen[bytes]) -> AsyncIterator[Front]:
+    """Return the front at a URL once it answers a call."""
+    deadline = asyncio.get_running_loop().time() + START_SECONDS
+    front = Front.over(url, process.pid)
+    while True:
+        try:
+            (call,) = await front.callers(1)
+            await call()
+            break
+        except (OSError, WrongAnswer):
+            if process.poll() is not None or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+    try:
+        yield front
+    finally:
+        front.close()
+
+
+def _serves(home: Home, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise GatewayUnreachable("The gateway ended before it served.", hint=f"Run `python -m gateway {home.root}`.")
+    try:
+        return read_address(home).pid == process.pid
+    except GatewayUnreachable:
+        return False

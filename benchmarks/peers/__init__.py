@@ -1,0 +1,1 @@
+"""What the door is measured against; each is a program of its own."""

@@ -1,0 +1,141 @@
+"""How long a plugin takes until it may be called, and how much memory it holds.
+
+Rules:
+- `process`: from nothing to a process that has proven it offers what its contract says; the plugin's share of a start.
+- `cold`: what the gateway does for a version that it meets for the first time: read and verify the package, compile
+  its schemas, start the process, make its golden calls.
+- `warm`: the same order for a version that is still running; what taking back the last version costs.
+- Each is measured for every jail of `JAILS`.
+- Memory is what would be free again if the process ended (USS), of processes that have answered one call.
+
+Not here: versions under load (`swaps.py`), memory over time (`soak.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+
+from benchmarks.subject import ARGUMENTS, CAPABILITY, METHOD, install
+from config.home import Home
+from domain.routing import PluginVersion
+from plugins.core.host import PluginHost
+from plugins.core.packages import PackageStore
+from plugins.core.process import PluginProcess
+from plugins.core.sandbox import Jail, PlainJail
+
+JAILS: Mapping[str, Callable[[], Jail]] = {"plain": PlainJail}
+"""The walls a plugin can be started in, by name."""
+READY_GOAL_MS, MEMORY_GOAL_MIB = 35.0, 6.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long one kind of start takes; milliseconds."""
+
+    jail: str
+    kind: str
+    least: float
+    p50: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What each of many idle plugins holds of its own; MiB."""
+
+    plugins: int
+    p50: float
+    most: float
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Starts by jail and kind, and the memory of many plugins."""
+
+    starts: Sequence[Start]
+    memory: Footprint
+
+    def document(self) -> dict[str, Any]:
+        """Return all of it as JSON holds it."""
+        return {"starts": [asdict(start) for start in self.starts], "memory": asdict(self.memory)}
+
+    def lines(self) -> list[str]:
+        """Return the table."""
+        lines = [f"{'jail':<10} {'start':<10} {'least ms':>9} {'p50 ms':>9} {'most ms':>9}"]
+        lines += [f"{s.jail:<10} {s.kind:<10} {s.least:>9.1f} {s.p50:>9.1f} {s.most:>9.1f}" for s in self.starts]
+        memory = self.memory
+        lines.append(f"goal: process p50 at most {READY_GOAL_MS:.0f} ms")
+        held = f"p50 {memory.p50:.1f} MiB, most {memory.most:.1f} MiB (goal: at most {MEMORY_GOAL_MIB:.0f})"
+        lines.append(f"private memory of each of {memory.plugins} idle plugins: {held}")
+        return lines
+
+
+async def measure(times: int, plugins: int) -> Starts:
+    """Measure starts in every jail, and memory.
+
+    Args:
+        times: starts of each kind.
+        plugins: how many run at once for their memory.
+    """
+    starts: list[Start] = []
+    for name, jail in JAILS.items():
+        sys.stderr.write(f"starts: {times} of each kind, jail {name}\n")
+        starts += await _starts(name, jail(), times)
+    sys.stderr.write(f"memory: {plugins} plugins\n")
+    return Starts(starts, await _memory(plugins))
+
+
+async def _starts(name: str, jail: Jail, times: int) -> list[Start]:
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder)).create()
+        packages = PackageStore(home.packages)
+        host = PluginHost(packages, jail=jail)
+        taken: dict[str, list[float]] = {"process": [], "cold": [], "warm": []}
+        try:
+            for number in range(times):
+                version = install(home, f"1.0.{number}")
+                taken["process"].append(await _process_start(packages, jail, version))
+                for kind in ("cold", "warm"):
+                    started = time.perf_counter()
+                    await host.load(version)
+                    taken[kind].append((time.perf_counter() - started) * 1_000)
+                await host.unload(version.digest, 1)
+        finally:
+            await host.close()
+    return [Start(name, kind, min(all_), median(all_), max(all_)) for kind, all_ in taken.items()]
+
+
+async def _process_start(packages: PackageStore, jail: Jail, version: PluginVersion) -> float:
+    package = packages.get(version.digest)
+    started = time.perf_counter()
+    process = await PluginProcess.start(packages.path(version.digest), package.contract, jail=jail, work=packages.work)
+    taken = (time.perf_counter() - started) * 1_000
+    await process.stop(1)
+    return taken
+
+
+async def _memory(plugins: int) -> Footprint:
+    with TemporaryDirectory() as folder:
+        home = Home(Path(folder)).create()
+        host = PluginHost(PackageStore(home.packages))
+        before = {child.pid for child in psutil.Process().children(recursive=True)}
+        try:
+            for number in range(plugins):
+                capability = f"{CAPABILITY}_{number}"
+                version = install(home, "1.0.0", capability)
+                await host.load(version)
+                await host.call(version, capability, METHOD, ARGUMENTS)
+            children = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
+            private = [child.memory_full_info().uss / 2**20 for child in children]
+        finally:
+            await host.close()
+    return Footprint(len(private), median(private), max(private))
