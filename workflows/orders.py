@@ -34,6 +34,7 @@ class OrderDesk:
         refusal: returns why an order makes no sense now, or None if it does.
         take: does what the order says.
         seen: request ids known from before a continue-as-new.
+        can_act: tells whether the workflow can take an order yet; an order waits until it can.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class OrderDesk:
         refusal: Callable[[Command], str | None],
         take: Callable[[Command, Order], None],
         seen: Iterable[str] = (),
+        can_act: Callable[[], bool] = lambda: True,
     ) -> None:
         self._subject = subject
         self._refusal = refusal
         self._take = take
+        self._can_act = can_act
         self._seen = list(seen)
         self.notes: list[str] = []
 
@@ -89,13 +92,12 @@ class OrderDesk:
     def _objection(self, command: Command, order: Order) -> str | None:
         if not order.actor.strip():
             return f'{command} needs to know who orders it: {{"actor": "your name", "reason": "why"}}.'
-        return self._refusal(command)
+        return None if self._was_taken(order) else self._refusal(command)
 
     async def _accept(self, command: Command, order: Order) -> str:
-        if order.request_id is not None and order.request_id in self._seen:
+        if self._was_taken(order):
             return f"{command} was already taken."
         check = m.OrderCheck(
-            workflow_id=workflow.info().workflow_id,
             subject=self._subject,
             command=command,
             order=order,
@@ -104,12 +106,18 @@ class OrderDesk:
         answer = await hands.authorise(check)
         if not answer.allowed:
             raise ApplicationError(answer.reason, type="PermissionDenied")
+        await workflow.wait_condition(self._can_act)
+        if self._was_taken(order):
+            return f"{command} was already taken."
         if reason := self._refusal(command):
             raise ApplicationError(reason, type="OrderRefused")
         if order.request_id is not None:
             self._seen = [*self._seen, order.request_id][-REMEMBERED_REQUESTS:]
         self._take(command, order)
         return f"{command} by {order.actor} taken."
+
+    def _was_taken(self, order: Order) -> bool:
+        return order.request_id is not None and order.request_id in self._seen
 
     def _note(self, command: Command, reason: str) -> None:
         self.notes.append(f"{command} ignored: {reason}")

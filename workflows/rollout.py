@@ -4,6 +4,8 @@ Rules:
 - It looks at the running stage whenever the last decision asked it to, or an order comes in; it acts on what the gates
   say and never on its own opinion.
 - A pause stops the stage's clock, not the watch: a gate proved bad rolls back a paused rollout too.
+- An order that comes in before the first stage waits for it. One that comes in while gates are read makes what they
+  said out of date, unless it was to roll back.
 - Rolled back, it takes the traffic away from the candidate at once; the upgrade takes back the rest.
 - The place among the concurrent upgrades is given back when the last stage begins: from there the rollout only watches.
 - At a stage's end, or when the history grows long, it continues as new and carries its state along.
@@ -57,8 +59,9 @@ class RolloutWorkflow:
         self._stage = start.stage
         self._paused_since: datetime | None = start.paused_since
         self._news = False
+        self._taken: list[str] = []
         self._decision: RolloutDecision | None = None
-        self._desk = OrderDesk(start.rollout.id, self._refusal, self._take, start.seen_requests)
+        self._desk = OrderDesk(start.rollout.id, self._refusal, self._take, start.seen_requests, self._can_act)
         self._desk.open(_ORDERS)
 
     @workflow.query
@@ -87,11 +90,14 @@ class RolloutWorkflow:
 
     async def _look(self) -> None:
         self._news = False
+        await self._remember_orders()
         assert self._stage is not None
         now = workflow.now()
         judged = await hands.judge_stage(m.JudgeInput(rollout=self._rollout, state=self._state(now), at=now))
         self._decision = judged
         self._note_counts(judged)
+        if self._news and judged.action is not RolloutAction.ROLLBACK:
+            return
         match judged.action:
             case RolloutAction.ROLLBACK:
                 self._end_stage(StageStatus.FAILED, judged.reason)
@@ -167,6 +173,7 @@ class RolloutWorkflow:
     async def _continue_if_long(self, *, stage_ended: bool) -> None:
         if stage_ended or workflow.info().is_continue_as_new_suggested():
             await workflow.wait_condition(workflow.all_handlers_finished)
+            await self._remember_orders()
             self._continue_as_new()
 
     def _continue_as_new(self) -> NoReturn:
@@ -200,7 +207,15 @@ class RolloutWorkflow:
             self._resume()
             if command is Command.PROMOTE:
                 self._stage = self._stage.model_copy(update={"approved": True})
+        self._taken.append(reason)
         self._news = True
+
+    def _can_act(self) -> bool:
+        return self._stage is not None or self._is_over()
+
+    async def _remember_orders(self) -> None:
+        while self._taken:
+            await self._remember("rollout.ordered", self._taken.pop(0))
 
     def _resume(self) -> None:
         if self._paused_since is None or self._stage is None:
