@@ -158,7 +158,18 @@ def _told(headers: Mapping[bytes, bytes]) -> dict[str, str]:
 
 
 def _call_of(message: Message, name: str) -> Call | None:
-    """Return the call that a whole body plainly is, None when there is any doubt.
+    """Return the call that a whole body plainly is, None when there is any doubt."""
+    body = _body_of(message)
+    if body is None or body.keys() != _MESSAGE or (body["jsonrpc"], body["method"]) != ("2.0", METHOD):
+        return None
+    params = body["params"]
+    if not _is_plain_id(body["id"]) or not _is_plain_request(params, name):
+        return None
+    return Call(body["id"], name, params.get("arguments", {}), params["_meta"])
+
+
+def _body_of(message: Message) -> dict[str, Any] | None:
+    """Return the object that a whole body holds.
 
     Not orjson, to which an integer beyond 64 bits is a float.
     """
@@ -168,21 +179,23 @@ def _call_of(message: Message, name: str) -> Call | None:
         body = json.loads(message["body"])
     except (ValueError, RecursionError):
         return None
-    if not isinstance(body, dict) or body.keys() != _MESSAGE or (body["jsonrpc"], body["method"]) != ("2.0", METHOD):
-        return None
-    params = body["params"]
-    if not _is_plain_id(body["id"]) or not isinstance(params, dict) or not params.keys() <= _PARAMS:
-        return None
-    meta, arguments = params.get("_meta"), params.get("arguments", {})
-    if not isinstance(meta, dict) or not isinstance(arguments, dict) or params.get("name") != name:
-        return None
-    if meta.get(PROTOCOL_VERSION_META_KEY) != VERSION or not name.isascii() or name.startswith("=?"):
-        return None
+    return body if isinstance(body, dict) else None
+
+
+def _is_plain_request(params: Any, name: str) -> bool:
+    """Say whether the parameters ask for the tool that the headers name, and the SDK would take them."""
+    if not isinstance(params, dict) or not params.keys() <= _PARAMS or params.get("name") != name:
+        return False
+    meta = params.get("_meta")
+    if not isinstance(meta, dict) or meta.get(PROTOCOL_VERSION_META_KEY) != VERSION:
+        return False
+    if not isinstance(params.get("arguments", {}), dict) or not name.isascii() or name.startswith("=?"):
+        return False
     try:
         protocol.validate_client_request(METHOD, VERSION, params)
     except (ValidationError, ValueError):
-        return None
-    return Call(body["id"], name, arguments, meta)
+        return False
+    return True
 
 
 def _is_plain_id(value: object) -> bool:

@@ -45,24 +45,32 @@ class MethodChecks:
         self.capability = capability
         self.tool = tool_name(capability, method.name)
         self.method = method
-        self._input = _compiled(method.input_schema)
-        self._output = _compiled(method.output_schema)
-        self._input_fits = glance_of(method.input_schema)
-        self._output_fits = glance_of(method.output_schema)
+        self._input = _CompiledSchema(method.input_schema)
+        self._output = _CompiledSchema(method.output_schema)
 
     def check_arguments(self, arguments: JsonObject) -> None:
         """Raise PluginFailure `invalid_arguments` when the arguments do not fit the input schema."""
-        if self._input_fits is not None and self._input_fits(arguments):
-            return
-        if (fault := _first_fault(self._input, arguments)) is not None:
+        if (fault := self._input.fault_of(arguments)) is not None:
             raise PluginFailure(ErrorKind.INVALID_ARGUMENTS, f"The arguments of {self.tool} do not fit: {fault}")
 
     def check_result(self, result: JsonObject) -> None:
         """Raise PluginFailure `invalid_result` when the result does not fit the output schema."""
-        if self._output_fits is not None and self._output_fits(result):
-            return
-        if (fault := _first_fault(self._output, result)) is not None:
+        if (fault := self._output.fault_of(result)) is not None:
             raise PluginFailure(ErrorKind.INVALID_RESULT, f"The result of {self.tool} does not fit: {fault}")
+
+
+class _CompiledSchema:
+    """One schema: a glance that most values pass, and the whole check that says what is wrong."""
+
+    def __init__(self, schema: JsonObject) -> None:
+        self._fits = glance_of(schema)
+        self._schema = _compiled(schema)
+
+    def fault_of(self, value: JsonObject) -> str | None:
+        """Return the first thing that does not fit, None when all does."""
+        if self._fits is not None and self._fits(value):
+            return None
+        return _first_fault(self._schema, value)
 
 
 def checks_of(contract: PluginContract) -> dict[tuple[str, str], MethodChecks]:

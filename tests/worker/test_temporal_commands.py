@@ -85,7 +85,7 @@ async def test_the_commands_of_the_readme_do_what_it_says(tmp_path: Path) -> Non
             "documents": UpgradeStatus.REJECTED,
             "currency": UpgradeStatus.REJECTED,
         }
-        await asyncio.to_thread(world.until, partial(is_so, world, **ended), 120)
+        await asyncio.to_thread(world.until, partial(is_so, world, **ended), 240)
 
         _, result = [await asyncio.to_thread(said, world, line) for line in take_back]
         assert "rolled_back" in result
