@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from activities.context import Context
 from domain.base import JsonObject
 from domain.calls import ErrorKind
-from domain.contracts import Comparator, MethodSignature, PluginContract
+from domain.contracts import MethodSignature, PluginContract
 from domain.experiments import PairedOutcome
 from domain.performance import CallMeasurement, HostUsage
 from domain.routing import PluginVersion
@@ -178,4 +178,4 @@ async def _pair(control: Bench, candidate: Bench, call: ReplayCall, repeats: int
 
 
 def _same(method: MethodSignature, before: JsonObject | None, after: JsonObject | None) -> bool:
-    return method.comparator is Comparator.IGNORE or before == after
+    return before is not None and after is not None and method.agree(before, after)

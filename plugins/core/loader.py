@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.base import JsonObject
 from domain.calls import ErrorKind
-from domain.contracts import Comparator, Example, PluginContract, PluginPackage
+from domain.contracts import Example, PluginContract, PluginPackage
 from plugins.core.contracts import MethodChecks, checks_of
 from plugins.core.failures import PluginFailure
 from plugins.core.packages import PackageStore
@@ -126,5 +127,5 @@ async def _warm_up(process: PluginProcess, program: Program) -> None:
                     raise PluginFailure(ErrorKind.INVALID_RESULT, text)
 
 
-def _as_stated(result: object, example: Example, checks: MethodChecks) -> bool:
-    return example.result is None or checks.method.comparator is Comparator.IGNORE or result == example.result
+def _as_stated(result: JsonObject, example: Example, checks: MethodChecks) -> bool:
+    return example.result is None or checks.method.agree(example.result, result)
