@@ -60,12 +60,17 @@ OPPORTUNITY_TRANSITIONS: Mapping[OpportunityStatus, frozenset[OpportunityStatus]
 
 
 class Remedy(Model):
-    """The package that would be installed, and what it would replace."""
+    """The package that would be installed, and what it would replace.
+
+    Attributes:
+        doubts: why callers of what it replaces may not be kept, where that is allowed or not known; a person is asked.
+    """
 
     capability: Name
     package: PluginVersion
     replaces: PluginVersion | None = None
     summary: str = ""
+    doubts: tuple[str, ...] = ()
 
     @property
     def is_new(self) -> bool:

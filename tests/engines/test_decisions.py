@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.decisions import Decision, DecisionLimits, DecisionScores
 from engines.decisions import COSTS, WEIGHTS, composite, evaluate
-from tests.engines.factories import opportunity
+from tests.engines.factories import opportunity, remedy
 
 SHARES = st.floats(0, 1)
 SCORES = st.builds(DecisionScores, value=SHARES, risk=SHARES, complexity=SHARES, alignment=SHARES, resources=SHARES)
@@ -88,6 +88,14 @@ def test_high_risk_asks_a_person_whatever_the_composite() -> None:
 
     assert decide(limits=limits, estimated_risk=0.21, **fields).needs_approval
     assert not decide(limits=limits, estimated_risk=0.2, **fields).needs_approval
+
+
+def test_a_doubt_whether_callers_are_kept_asks_a_person_whatever_the_composite() -> None:
+    doubtful = remedy(doubts=("text.run, input $.a: may be refused now.",))
+    decision = decide(estimated_value=1, estimated_risk=0, estimated_complexity=0, remedy=doubtful)
+
+    assert decision.needs_approval
+    assert "callers may not be kept: text.run, input $.a: may be refused now" in decision.reasoning[-1]
 
 
 def test_without_a_remedy_nothing_is_approved() -> None:
