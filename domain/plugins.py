@@ -53,6 +53,31 @@ class Standing(StrEnum):
     DEPRECATED = "deprecated"
 
 
+class LifecycleEvent(StrEnum):
+    """What happens to a version that is worth an entry in the audit log."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+    SERVING = "serving"
+    DRAINING = "draining"
+    REVIVED = "revived"
+    STOPPED = "stopped"
+    RESTARTED = "restarted"
+    QUARANTINED = "quarantined"
+    HOOK_FAILED = "hook_failed"
+    CIRCUIT_OPENED = "circuit_opened"
+    CIRCUIT_CLOSED = "circuit_closed"
+    UNINSTALLED = "uninstalled"
+
+
+class PluginEvent(Model):
+    """Something that happened to a version, and why."""
+
+    version: PluginVersion
+    event: LifecycleEvent
+    reason: str = Field(default="", max_length=2_000)
+
+
 class LoadReport(Model):
     """How a version was brought up.
 
@@ -94,7 +119,8 @@ class LoadedVersion(Model):
         instances: processes alive and ready.
         in_flight: calls being served or waiting for an instance.
         restarts: instances started again since the version was loaded.
-        rss_bytes: resident memory of all instances.
+        spares: instances kept warm beside them.
+        rss_bytes: resident memory of all of them.
         reason: why the version is in quarantine, else empty.
     """
 
@@ -103,5 +129,6 @@ class LoadedVersion(Model):
     instances: int = Field(ge=0)
     in_flight: int = Field(ge=0)
     restarts: int = Field(ge=0)
+    spares: int = Field(default=0, ge=0)
     rss_bytes: int = Field(ge=0)
     reason: str = ""

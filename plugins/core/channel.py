@@ -4,7 +4,10 @@ Rules:
 - A line is one JSON-RPC message of at most `LINE_LIMIT` bytes, in both directions; anything else that a process writes,
   NaN and Infinity included, breaks the channel, and a broken channel ends the process: what comes after cannot be
   trusted to be framed. What cannot be such a line is not sent.
-- Request ids are random strings; an answer to an id that nobody waits for is counted and dropped.
+- Request ids are random strings; an answer to an id that nobody waits for is counted and dropped, and so is what the
+  process tells unasked, but for the progress of a call that wants to know. More of it than `STRAY_LIMIT` in
+  `STRAY_SECONDS` breaks the channel.
+- What the process asks of the host is refused, a ping excepted: a plugin uses nobody's model, files or person.
 - What the process writes to stderr is read and forgotten but for the last `TAIL_LIMIT` bytes.
 - A plugin that does not read is not written to beyond `WRITE_LIMIT` bytes.
 - When the process ends, or closes its end of either channel, every open request fails as `plugin_crash`. A process
@@ -20,7 +23,7 @@ import contextlib
 import json
 import secrets
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -31,16 +34,21 @@ from plugins.core.failures import PluginFailure
 LINE_LIMIT = 8 * 1024 * 1024
 WRITE_LIMIT = 16 * 1024 * 1024
 STRAY_LIMIT = 10_000
+STRAY_SECONDS = 60.0
 TAIL_LIMIT = 8 * 1024
 DRAIN_AFTER_EXIT_SECONDS = 0.5
 EXIT_SECONDS = 0.5
 
 PROTOCOL_VERSION = "2026-07-28"
+METHOD_NOT_FOUND = -32601
 REQUEST_META: JsonObject = {
     "io.modelcontextprotocol/protocolVersion": PROTOCOL_VERSION,
     "io.modelcontextprotocol/clientInfo": {"name": "self-upgrading-loop", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
+
+Progress = Callable[[JsonObject], None]
+"""Told how far a call is: `progress`, and where they are known `total` and `message`. Must not wait."""
 
 _strictly = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 """Not orjson, which sends NaN as null and refuses integers beyond 64 bits."""
@@ -51,6 +59,8 @@ class Channel(asyncio.SubprocessProtocol):
 
     Attributes:
         strays: messages nobody waited for.
+        meta: goes with every request; the newer generation of MCP wants it.
+        tools_changed: whether the process has told that its tools are others now.
         ended: done when the process is gone and its answers are read.
         reason: why the channel was broken, empty while it is sound.
         kill: ends the process and all it started.
@@ -59,11 +69,16 @@ class Channel(asyncio.SubprocessProtocol):
     def __init__(self, subject: str) -> None:
         self.subject = subject
         self.strays = 0
+        self.meta: JsonObject = REQUEST_META
+        self.tools_changed = False
         self.reason = ""
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.kill: Callable[[], None] = self._kill_leader
         self._transport: asyncio.SubprocessTransport | None = None
         self._pending: dict[str, asyncio.Future[JsonObject]] = {}
+        self._progress: dict[str, Progress] = {}
+        self._recent = 0
+        self._window_ends = 0.0
         self._partial = bytearray()
         self._tail = bytearray()
         self._deaf = False
@@ -85,8 +100,16 @@ class Channel(asyncio.SubprocessProtocol):
         """The last of what the process wrote to stderr."""
         return self._tail.decode("utf-8", "replace")
 
-    async def request(self, method: str, params: JsonObject, timeout: float) -> JsonObject:
+    async def request(
+        self, method: str, params: JsonObject, timeout: float, progress: Progress | None = None
+    ) -> JsonObject:
         """Send a request and return the whole message that answers it.
+
+        Args:
+            method: of the protocol.
+            params: without `_meta`.
+            timeout: seconds to wait.
+            progress: told how far it is, if the process says so.
 
         Raises:
             PluginFailure: `timeout`, `plugin_crash`, `unavailable`, or `invalid_arguments` when they are not JSON or
@@ -94,8 +117,12 @@ class Channel(asyncio.SubprocessProtocol):
         """
         identifier = secrets.token_hex(8)
         answer: asyncio.Future[JsonObject] = asyncio.get_running_loop().create_future()
-        self._send({"jsonrpc": "2.0", "id": identifier, "method": method, "params": {**params, "_meta": REQUEST_META}})
+        meta = self.meta if progress is None else {**self.meta, "progressToken": identifier}
+        full = {**params, "_meta": meta} if meta else params
+        self._send({"jsonrpc": "2.0", "id": identifier, "method": method, "params": full})
         self._pending[identifier] = answer
+        if progress is not None:
+            self._progress[identifier] = progress
         try:
             async with asyncio.timeout(timeout):
                 return await answer
@@ -109,6 +136,20 @@ class Channel(asyncio.SubprocessProtocol):
             raise
         finally:
             self._pending.pop(identifier, None)
+            self._progress.pop(identifier, None)
+
+    def notify(self, method: str, params: JsonObject) -> None:
+        """Tell the process something that it does not answer.
+
+        Raises:
+            PluginFailure: `plugin_crash` or `unavailable`.
+        """
+        full = {**params, "_meta": self.meta} if self.meta else params
+        self._send({"jsonrpc": "2.0", "method": method, "params": full})
+
+    def break_off(self, reason: str) -> None:
+        """End the process, because of what it does."""
+        self._break(reason)
 
     def close_input(self) -> None:
         """Tell the process, by the end of its input, that it is to stop."""
@@ -118,9 +159,8 @@ class Channel(asyncio.SubprocessProtocol):
 
     def _give_up(self, identifier: str) -> None:
         """Tell the process that nobody waits any more; if it does not read, it need not know."""
-        cancelled: JsonObject = {"requestId": identifier, "reason": "given up", "_meta": REQUEST_META}
         with contextlib.suppress(PluginFailure):
-            self._send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled})
+            self.notify("notifications/cancelled", {"requestId": identifier, "reason": "given up"})
 
     def _send(self, message: JsonObject) -> None:
         pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
@@ -185,9 +225,42 @@ class Channel(asyncio.SubprocessProtocol):
         if answer is not None and not answer.done():
             answer.set_result(message)
             return
+        if not self._told_progress(message):
+            self._stray(message)
+
+    def _told_progress(self, message: dict[str, Any]) -> bool:
+        params = message.get("params")
+        if message.get("method") != "notifications/progress" or not isinstance(params, dict):
+            return False
+        token = params.get("progressToken")
+        wanted = self._progress.get(token) if isinstance(token, str) else None
+        if wanted is None or not isinstance(params.get("progress"), int | float) or not self._within_limit():
+            return False
+        wanted({key: params[key] for key in ("progress", "total", "message") if key in params})
+        return True
+
+    def _stray(self, message: dict[str, Any]) -> None:
+        """Count what nobody waits for; refuse it if it is a request."""
         self.strays += 1
-        if self.strays > STRAY_LIMIT:
+        if not self._within_limit():
+            return
+        method, identifier = message.get("method"), message.get("id")
+        if method == "notifications/tools/list_changed":
+            self.tools_changed = True
+        if not isinstance(method, str) or not isinstance(identifier, str | int):
+            return
+        refused: JsonObject = {"error": {"code": METHOD_NOT_FOUND, "message": "The host offers nothing."}}
+        with contextlib.suppress(PluginFailure):
+            self._send({"jsonrpc": "2.0", "id": identifier, **({"result": {}} if method == "ping" else refused)})
+
+    def _within_limit(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now > self._window_ends:
+            self._recent, self._window_ends = 0, now + STRAY_SECONDS
+        self._recent += 1
+        if self._recent > STRAY_LIMIT:
             self._break(f"wrote more than {STRAY_LIMIT} messages nobody waited for")
+        return self._recent <= STRAY_LIMIT
 
     def _break_unless_ended(self, reason: str) -> None:
         if self._transport is not None and self._transport.get_returncode() is None:
