@@ -98,11 +98,9 @@ class Environments:
 
 
 def install_command(folder: Path, requirements: str) -> list[str]:
-    """Return the command that installs a package's locked wheels into its `_site`: with uv when it is there, else pip."""
-    uv = shutil.which("uv")
-    installer = (
-        [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-I", "-m", "pip", "install"]
-    )
+    """Return the command that installs a package's locked wheels into its `_site`: with uv if it is there, else pip."""
+    uv, python = shutil.which("uv"), sys.executable
+    installer = [uv, "pip", "install", "--python", python] if uv else [python, "-I", "-m", "pip", "install"]
     options = ["--link-mode", "copy"] if uv else ["--no-input", "--disable-pip-version-check", "--no-compile"]
     source = ["--no-index", "--find-links", str(folder / WHEELS)] if (folder / WHEELS).is_dir() else []
     hashed = ["--require-hashes", "--only-binary", ":all:", "--no-deps"]

@@ -1,8 +1,8 @@
 """Spec 3.4, bringing a version up - decides when a new instance may take calls.
 
 Rules:
-- Ready means: the process offers its contract's tools, its warm-up hook has run, its golden calls of methods without side effects give the
-  stated results, and its health check passes. Callers never meet an instance before that.
+- Ready means: the process offers its contract's tools, its warm-up hook has run, its golden calls of methods without
+  side effects give the stated results, and its health check passes. Callers never meet an instance before that.
 - Few processes start at a time, so that a start-up storm does not make every one of them late.
 - Before an instance is started again its package is read again: what was changed under a running version never runs.
 
@@ -142,7 +142,8 @@ async def _warm_up(process: PluginProcess, program: Program) -> None:
                 result = await process.call(capability, method, example.arguments, timeout)
                 checks.check_result(result)
                 if not _as_stated(result, example, checks):
-                    text = f"{program.package.id} answers example {number} of {checks.tool} otherwise than its contract says."
+                    subject = f"{program.package.id} answers example {number} of {checks.tool}"
+                    text = f"{subject} otherwise than its contract says."
                     raise PluginFailure(ErrorKind.INVALID_RESULT, text)
 
 

@@ -60,9 +60,8 @@ class Refused(Exception):
 def contain(memory_mb: int, *, shared: bool = True) -> None:
     """Give up what the process must not have, before any foreign code is imported.
 
-    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, without counting against the
-    plugin the address space that the allocator merely reserves. A foreign server may reserve what it likes. On Windows
-    the host's job object does this.
+    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, but leaves the allocator what it
+    merely reserves. A foreign server may reserve what it likes. On Windows the host's job object does this.
     """
     if sys.platform == "win32":
         return
@@ -128,7 +127,7 @@ class Plugin:
 
     def __init__(self, folder: str, manifest: dict[str, Any]) -> None:
         self.manifest = manifest
-        sys.path[:0] = [folder, os.path.join(folder, SITE)]  # noqa: PTH118 - pathlib doubles the start-up
+        sys.path[:0] = [folder, f"{folder}{os.sep}{SITE}"]
         self.module = importlib.import_module(self.manifest.get("entry_point", "plugin.py").removesuffix(".py"))
         self.tools: list[dict[str, Any]] = []
         self.functions: dict[str, Callable[..., Any]] = {}
@@ -234,8 +233,8 @@ class Server:
         function = plugin.functions.get(params.get("name", ""))
         if function is None:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
-        more = {"progress": self.progress_of(params)} if takes_progress(function) else {}
         try:
+            more = {"progress": self.progress_of(params)} if takes_progress(function) else {}
             value = function(**params.get("arguments", {}), **more)
         except Exception as error:
             self.reply_failure(identifier, error)
@@ -251,8 +250,8 @@ class Server:
 
         def progress(done: float, total: float | None = None, message: str = "") -> None:
             if token is not None:
-                told = {"progressToken": token, "progress": done, "total": total, "message": message}
-                told = {key: value for key, value in told.items() if value not in (None, "")}
+                more = {"total": total, "message": message}
+                told = {"progressToken": token, "progress": done} | {key: more[key] for key in more if more[key]}
                 self.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
 
         return progress
@@ -331,20 +330,19 @@ class Server:
 
 
 def takes_progress(function: Any) -> bool:
-    """Say whether a method asks for the function that reports progress."""
-    code = getattr(function, "__code__", None)  # `inspect` is slow to import
+    """Say whether a method asks for the function that reports progress; `inspect` is slow to import."""
+    code = getattr(function, "__code__", None)
     return code is not None and "progress" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
 def become(command: list[str], folder: str) -> None:
-    """Turn this process into a foreign server, with the plugin's folder and its own environment on Python's path."""
+    """Become a foreign server, with the plugin's folder and its own environment on Python's path."""
     import shutil
 
-    python = [sys.executable, "-S"]  # nothing of the house's own libraries
-    argv = [
-        part for word in command for part in (python if word == "{python}" else [word.replace("{package}", folder)])
-    ]
-    path = os.pathsep.join((folder, os.path.join(folder, SITE)))  # noqa: PTH118 - as above
+    argv = [word.replace("{package}", folder) for word in command]
+    if argv[0] == "{python}":
+        argv[:1] = [sys.executable, "-S"]  # nothing of the house's own libraries
+    path = f"{folder}{os.pathsep}{folder}{os.sep}{SITE}"
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     program = shutil.which(argv[0])
     if program is None:

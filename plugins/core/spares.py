@@ -67,7 +67,8 @@ class Spares:
             self._ready = deque(self.ready)
             await asyncio.gather(*(process.stop(0) for process in dead))
             try:
-                self._ready.append(await self._loader.start_again(self._program))
+                spare = await self._loader.start_again(self._program)
             except UpgradeLoopError as failure:
                 _LOG.warning("No spare of %s: %s", self._program.package.id, failure.message)
                 return
+            self._ready.append(spare)
