@@ -301,10 +301,10 @@ async def test_a_ping_is_answered_while_a_method_runs(tmp_path: Path) -> None:
 
 
 async def test_a_blocked_loop_does_not_say_it_is_free(tmp_path: Path) -> None:
-    body = "async def block(self):\n    time.sleep(0.5)\n    return {}"
+    body = "async def block(self):\n    time.sleep(1.5)\n    return {}"
     async with running(a_plugin(tmp_path / "plugin", body, "block", head="import time")) as pipe:
         pipe.tool("1", "block")
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.8)
         pipe.request("2", "tools/list")
         assert [(await pipe.answer())["id"] for _ in range(2)] == ["1", "2"]
 
@@ -409,7 +409,7 @@ asyncio.run(main())
 
 async def test_a_plugin_ends_when_its_host_is_killed(tmp_path: Path, packages: Any, add: Any) -> None:
     body = "def add(self): return {}"
-    version = add(a_manifest(a_tool("add"), resource_requirements={"instances": 2}), numbers_plugin(body))
+    version = add(a_manifest(a_tool("add"), resource_requirements={"instances": 2, "spares": 0}), numbers_plugin(body))
     program = [sys.executable, "-c", HOST, str(packages.root), version.model_dump_json()]
     root = Path(__file__).resolve().parents[2]
     host = await asyncio.create_subprocess_exec(*program, stdout=subprocess.PIPE, cwd=root)
