@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.base import Model
+from domain.base import Model, Moment
 from domain.routing import PluginVersion
 
 
@@ -76,6 +76,14 @@ class PluginEvent(Model):
     version: PluginVersion
     event: LifecycleEvent
     reason: str = Field(default="", max_length=2_000)
+
+
+class LifecycleRecord(Model):
+    """An event of a version on its way to the audit log."""
+
+    id: str
+    at: Moment
+    happened: PluginEvent
 
 
 class LoadReport(Model):

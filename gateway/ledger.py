@@ -28,6 +28,7 @@ from typing import Protocol, TypeVar
 
 from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySample
 from domain.errors import StoreUnusable
+from domain.plugins import LifecycleRecord
 from gateway.journal import Entry, Journal
 
 _LOG = logging.getLogger(__name__)
@@ -223,6 +224,7 @@ class StoreSink:
     Args:
         calls, requests, outcomes: append a batch of one kind.
         samples: add a batch of replay samples.
+        lifecycle: append a batch of what happened to versions.
     """
 
     def __init__(
@@ -232,8 +234,10 @@ class StoreSink:
         requests: Callable[[Sequence[CapabilityRequest]], None],
         outcomes: Callable[[Sequence[OutcomeReport]], None],
         samples: Callable[[Sequence[ReplaySample]], None],
+        lifecycle: Callable[[Sequence[LifecycleRecord]], None],
     ) -> None:
         self._calls, self._requests, self._outcomes, self._samples = calls, requests, outcomes, samples
+        self._lifecycle = lifecycle
 
     def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write each kind in one transaction and return the entries of the kinds that failed."""
@@ -242,6 +246,7 @@ class StoreSink:
         _try(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)], left)
         _try(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)], left)
         _try(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)], left)
+        _try(self._lifecycle, [entry for entry in entries if isinstance(entry, LifecycleRecord)], left)
         return left
 
 

@@ -205,7 +205,11 @@ def test_an_entry_that_the_store_refuses_does_not_hold_up_the_others(tmp_path: P
         store.calls.append(records)
 
     sink = StoreSink(
-        calls=append, requests=store.requests.append, outcomes=store.outcomes.append, samples=lambda _: None
+        calls=append,
+        requests=store.requests.append,
+        outcomes=store.outcomes.append,
+        samples=lambda _: None,
+        lifecycle=lambda _: None,
     )
     assert sink.write([call(number) for number in range(6)]) == []
     assert store.calls.totals().total == 5
