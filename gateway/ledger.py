@@ -32,7 +32,7 @@ from domain.plugins import LifecycleRecord
 from gateway.journal import Entry, Journal
 
 _LOG = logging.getLogger(__name__)
-E = TypeVar("E", CallRecord, CapabilityRequest, OutcomeReport, ReplaySample)
+E = TypeVar("E", CallRecord, CapabilityRequest, OutcomeReport, ReplaySample, LifecycleRecord)
 LONGEST_PAUSE_SECONDS = 10.0
 
 
