@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from pathlib import Path
 
 from domain.contracts import PluginPackage
 from domain.errors import PluginRegistrationFailed
-from plugins.core.packages import PackageStore, write_whole
+from plugins.core.packages import PackageStore, remove_folder, write_whole
 from plugins.core.runtime import SITE
 
 WHEELS = "wheels"
@@ -64,7 +63,7 @@ class Environments:
 
     def remove(self, digest: str) -> None:
         """Remove the folder of a package; nothing happens when there is none."""
-        _remove(self._packages.programs / digest)
+        remove_folder(self._packages.programs / digest)
 
     async def _make(self, package: PluginPackage, kept: Path, target: Path) -> None:
         self._packages.work.mkdir(parents=True, exist_ok=True)
@@ -74,7 +73,7 @@ class Environments:
             await self._install(package, draft)
             await asyncio.to_thread(_put_in_place, draft, target)
         finally:
-            _remove(draft)
+            remove_folder(draft)
 
     async def _install(self, package: PluginPackage, draft: Path) -> None:
         argv = install_command(draft, str(package.contract.requirements))
@@ -120,7 +119,7 @@ def _put_in_place(draft: Path, target: Path) -> None:
     write_whole(draft / SEAL, _digest_of(draft).encode())
     for path in _everything(draft):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    _remove(target)
+    remove_folder(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft.replace(target)
 
@@ -138,11 +137,3 @@ def _digest_of(folder: Path) -> str:
 def _everything(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         yield from (Path(place, name) for name in (*folders, *files))
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, read-only or not."""
-    for path in [folder, *_everything(folder)]:
-        with contextlib.suppress(OSError):
-            path.chmod(stat.S_IRWXU)
-    shutil.rmtree(folder, ignore_errors=True)

@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,7 @@ class PackageStore:
         if _DIGEST.fullmatch(digest):
             (self.root / digest / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(self.root / digest, ignore_errors=True)
+            remove_folder(self.programs / digest)
 
     def _enter(self, copy: Path, digest: str) -> None:
         """Move a finished copy to its place; a damaged package there makes room, a sound one wins."""
@@ -174,6 +176,15 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, read-only or not."""
+    for place, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            with contextlib.suppress(OSError):
+                Path(place, name).chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(files: dict[str, Path], target: Path) -> None:
