@@ -105,6 +105,42 @@ class LoadReport(Model):
     already_loaded: bool = False
 
 
+class LoadingStrategy(StrEnum):
+    """How a version comes into service (3.4).
+
+    `hot_swap`: beside the old one, then one switch, then the old one ends.
+    `blue_green`: the same, but the old one stays whole for a while and is switched back to if the new one is sick.
+    `canary`: beside the old one, for a share of the callers.
+    `standard`: the old one ends first, for plugins of which two versions cannot run side by side.
+    """
+
+    HOT_SWAP = "hot_swap"
+    BLUE_GREEN = "blue_green"
+    CANARY = "canary"
+    STANDARD = "standard"
+
+
+class LoadResult(Model):
+    """How a version came into service, or why it did not.
+
+    Attributes:
+        serving: capabilities that the version answers for now, with the share of their callers.
+        replaced: the version that answered before, by capability; nothing for a new one.
+        switched_back: the version had callers and lost them again, to the one before it.
+        seconds: from the order to its end.
+        reason: why it does not serve; empty when it does.
+    """
+
+    strategy: LoadingStrategy
+    version: PluginVersion
+    passed: bool
+    serving: dict[str, float] = Field(default_factory=dict)
+    replaced: dict[str, PluginVersion] = Field(default_factory=dict)
+    switched_back: bool = False
+    seconds: float = Field(default=0.0, ge=0)
+    reason: str = ""
+
+
 class UnloadReport(Model):
     """How a version was put down.
 
