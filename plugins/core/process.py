@@ -90,6 +90,29 @@ class PluginProcess:
         return process
 
     @classmethod
+    async def survey(
+        cls, folder: Path, contract: PluginContract, *, jail: Jail | None = None, timeout: float = START_SECONDS
+    ) -> tuple[WireProtocol, list[JsonObject]]:
+        """Ask a foreign server what it speaks and which tools it offers, whatever its contract says of them.
+
+        Raises:
+            PluginFailure: it does not start or does not answer; `details` has its stderr.
+        """
+        workspace = _private_folder(contract, None)
+        try:
+            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+        except BaseException:
+            shutil.rmtree(workspace, ignore_errors=True)
+            raise
+        try:
+            protocol = await greet(process._channel, contract, timeout)
+            return protocol, await offered_tools(process._channel, timeout)
+        except PluginFailure as failure:
+            raise PluginFailure(failure.kind, failure.message, details={"stderr": process.stderr_tail}) from None
+        finally:
+            await process.stop(1.0)
+
+    @classmethod
     async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
         launch = jail.launch(folder, contract, workspace)
         subject = f"{contract.name}@{contract.version}"
