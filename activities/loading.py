@@ -8,10 +8,47 @@ Not here: the strategies (`plugins/core/strategies.py`), the door's own switches
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from activities.registration import Desk, Occasion, register
 from domain.contracts import PluginContract
+from domain.errors import PluginRegistrationFailed
 from domain.plugins import ANSWERING, LoadReport, UnloadReport
+from domain.registration import RegistrationResult
 from domain.routing import PluginVersion, Route, RoutingTable
 from gateway.admin_client import AdminClient
+from plugins.core.packages import read_package
+from plugins.core.strategies import Door
+
+
+class RegisteringDoor:
+    """A door that registers a plugin at the moment a strategy loads it.
+
+    For the strategy that stops the old version first: before that the new one may not even be started to be proved.
+
+    Attributes:
+        result: of the registration, once there was one.
+    """
+
+    def __init__(self, door: Door, desk: Desk, folder: Path, occasion: Occasion) -> None:
+        self.result: RegistrationResult | None = None
+        self._door = door
+        self._order = (desk, folder, occasion)
+        self.table, self.unload, self.check = door.table, door.unload, door.check
+        self.set_route, self.remove_route = door.set_route, door.remove_route
+
+    async def load(self, version: PluginVersion) -> LoadReport:
+        """Register the plugin if it is not yet, and bring it up; load what else is asked for.
+
+        Raises:
+            PluginRegistrationFailed: it was refused.
+        """
+        package = read_package(self._order[1])
+        if self.result is None and version.digest == package.digest:
+            self.result = await register(*self._order)
+            if not self.result.passed:
+                raise PluginRegistrationFailed(self.result.summary)
+        return await self._door.load(version)
 
 
 class GatewayDoor:

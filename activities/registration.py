@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,6 +49,8 @@ from plugins.core.packages import PackageStore, read_package
 from store.database import Store
 
 ERROR = "error"
+LOOKING = (RegistrationPhase.CONTRACT, RegistrationPhase.SECURITY, RegistrationPhase.DEPENDENCIES)
+"""The phases that start nothing."""
 Faults = list[RegistrationFault]
 
 
@@ -109,6 +111,11 @@ async def register(desk: Desk, folder: Path, occasion: Occasion) -> Registration
     return await _Registration(desk, folder, occasion).carry_out()
 
 
+async def examine(desk: Desk, folder: Path, occasion: Occasion) -> RegistrationResult:
+    """Go through the phases that start nothing, and leave no trace: whether a registration would get to the sandbox."""
+    return await _Registration(desk, folder, occasion).look()
+
+
 class _Registration:
     """One plugin's way through the five phases."""
 
@@ -120,18 +127,26 @@ class _Registration:
         self._report: LoadReport | None = None
         self._warnings: list[str] = []
         self._done: list[PhaseReport] = []
-
-    async def carry_out(self) -> RegistrationResult:
-        work: dict[RegistrationPhase, Callable[[], Awaitable[Faults]]] = {
+        self._work: Mapping[RegistrationPhase, Callable[[], Awaitable[Faults]]] = {
             RegistrationPhase.CONTRACT: self._contract,
             RegistrationPhase.SECURITY: self._security,
             RegistrationPhase.DEPENDENCIES: self._dependencies,
             RegistrationPhase.SANDBOX: self._sandbox,
             RegistrationPhase.LIFECYCLE: self._lifecycle,
         }
+
+    async def look(self) -> RegistrationResult:
+        """Go through the phases that start nothing."""
+        for phase in LOOKING:
+            if not await self._passed(phase):
+                break
+        return self._result()
+
+    async def carry_out(self) -> RegistrationResult:
+        """Go through all phases."""
         try:
-            for phase, carry_out in work.items():
-                if not await self._passed(phase, carry_out):
+            for phase in RegistrationPhase:
+                if not await self._passed(phase):
                     break
         except UpgradeLoopError:
             await self._take_back()
@@ -142,9 +157,9 @@ class _Registration:
         await asyncio.to_thread(self._remember, result)
         return result
 
-    async def _passed(self, phase: RegistrationPhase, carry_out: Callable[[], Awaitable[Faults]]) -> bool:
+    async def _passed(self, phase: RegistrationPhase) -> bool:
         started = time.perf_counter()
-        faults = await carry_out()
+        faults = await self._work[phase]()
         self._done.append(
             PhaseReport(
                 phase=phase,
