@@ -208,6 +208,7 @@ class RollbackInput(Model):
     """Start of `Rollback`.
 
     Attributes:
+        upgrade_id: of the upgrade, or a capability, which stands for the last upgrade deployed on it.
         components: what to take back when the type is partial.
         actor: the person who ordered it; their role is checked when the origin is a person.
     """
@@ -232,12 +233,14 @@ class RollbackBrief(Model):
 
     Attributes:
         refusal: why it may not begin; empty when it may.
+        upgrade_id: which upgrade is meant; empty when it may not begin.
         outcome: what the upgrade will be when all is taken back.
         actions: the compensations to run, in the order to run them.
         shares: shares of traffic to step down through before, largest first.
     """
 
     refusal: str = ""
+    upgrade_id: str = ""
     outcome: UpgradeStatus = UpgradeStatus.ROLLED_BACK
     host: str = "local"
     actions: tuple[CompensatingAction, ...] = ()

@@ -3,6 +3,7 @@
 Rules:
 - A person's role is checked here, whichever way the order came; the saga and the janitor need none. Where rolling back
   is switched off, a person's order is refused.
+- An order names an upgrade, or a capability and means the upgrade that was deployed on it last.
 - A running upgrade is taken back by its own saga only: an order from outside is told where to go.
 - An upgrade is not taken back from under a later one of the same capability; that one goes first.
 - FULL takes every compensation, COMPENSATING all but the snapshot, PARTIAL those of the chosen components; GRADUAL
@@ -52,15 +53,17 @@ class RollbackActivities:
     def open_rollback(self, message: m.RollbackOpening) -> m.RollbackBrief:
         """Say whether the upgrade can be taken back and what that takes."""
         order = message.order
-        record = self._store.upgrades.find(order.upgrade_id)
+        record = self._meant(order.upgrade_id)
         refusal = self._refusal(order, record)
-        self._audit(message, "rollback.refused" if refusal else "rollback.started", refusal or order.reason)
+        subject = record.id if record else order.upgrade_id
+        self._audit(message, subject, "rollback.refused" if refusal else "rollback.started", refusal or order.reason)
         if refusal or record is None:
             return m.RollbackBrief(refusal=refusal)
         plan = self._store.plans.get(record.id)
         outcome = self._outcome(record)
         self._begin(record, order.reason)
         return m.RollbackBrief(
+            upgrade_id=record.id,
             outcome=outcome,
             host=plan.host,
             actions=tuple(action for action in self._store.compensations.of(record.id) if _chosen(order, action)),
@@ -103,9 +106,17 @@ class RollbackActivities:
             raise RollbackStillRunning(record.id)
         return m.TakenBack(status=record.status, result=record.rollback)
 
+    def _meant(self, name: str) -> UpgradeRecord | None:
+        """Return the upgrade of that id, or else the last one deployed on the capability of that name."""
+        deployed = self._store.upgrades.list(capability=name, status=UpgradeStatus.DEPLOYED)
+        return self._store.upgrades.find(name) or max(deployed, key=lambda record: record.started_at, default=None)
+
     def _refusal(self, order: m.RollbackInput, record: UpgradeRecord | None) -> str:
         if record is None:
-            return f"There is no upgrade {order.upgrade_id}. `upgrade-loop upgrades history` lists them."
+            return (
+                f"There is no upgrade {order.upgrade_id}, nor one deployed on a capability of that name. "
+                "`upgrade-loop upgrades history` lists them."
+            )
         if order.origin is m.RollbackOrigin.PERSON:
             return self._objection_to_person(order, record)
         return _not_possible(record)
@@ -138,14 +149,14 @@ class RollbackActivities:
             update = {"status": UpgradeStatus.ROLLING_BACK, "reason": reason}
             self._store.upgrades.put(record.model_copy(update=update))
 
-    def _audit(self, message: m.RollbackOpening, action: str, detail: str) -> None:
+    def _audit(self, message: m.RollbackOpening, subject: str, action: str, detail: str) -> None:
         order = message.order
         self._store.audit.append(
-            key=f"rollback-{order.upgrade_id}/{action}/{message.at.isoformat()}",
+            key=f"rollback-{subject}/{action}/{message.at.isoformat()}",
             at=message.at,
             actor=order.actor or LOOP,
             action=action,
-            subject=order.upgrade_id,
+            subject=subject,
             detail={"type": order.type, "origin": order.origin, "detail": detail},
         )
 

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from domain.errors import InvalidInput
@@ -76,6 +77,7 @@ def hand_over(
     command: Sequence[str],
     sockets: Sequence[socket.socket],
     *,
+    folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     output: IO[bytes] | None = None,
 ) -> subprocess.Popen[bytes]:
@@ -84,13 +86,16 @@ def hand_over(
     Args:
         command: program and arguments.
         sockets: listening sockets, in the order in which the child takes them.
+        folder: where the child runs; where this process does when None.
         environment: of the child; this process's when None.
         output: where the child's stdout and stderr go; this process's when None.
     """
     variables = dict(os.environ if environment is None else environment)
     if sys.platform == "win32":
         variables[VARIABLE] = f"stdin:{len(sockets)}"
-        child = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, stdout=output, stderr=output)
+        child = subprocess.Popen(
+            command, cwd=folder, env=variables, stdin=subprocess.PIPE, stdout=output, stderr=output
+        )
         assert child.stdin is not None
         for listening in sockets:
             child.stdin.write(base64.b64encode(listening.share(child.pid)) + b"\n")
@@ -99,7 +104,13 @@ def hand_over(
     descriptors = [listening.fileno() for listening in sockets]
     variables[VARIABLE] = ",".join(map(str, descriptors))
     return subprocess.Popen(
-        command, env=variables, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        command,
+        cwd=folder,
+        env=variables,
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
     )
 
 

@@ -98,7 +98,7 @@ class Supervisor:
 
     def _start(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
         if self.sockets:
-            return hand_over(self.command, self.sockets, environment=self.environment, output=log)
+            return hand_over(self.command, self.sockets, folder=self.folder, environment=self.environment, output=log)
         return start(self.command, self.folder, self.environment, log.fileno())
 
 

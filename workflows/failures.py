@@ -25,4 +25,5 @@ def reason_of(failure: BaseException) -> str:
         innermost = innermost.__cause__
     if isinstance(innermost, asyncio.CancelledError | CancelledError):
         return "cancelled"
-    return str(innermost) or type(innermost).__name__
+    told = innermost.message if isinstance(innermost, FailureError) else str(innermost)
+    return told or type(innermost).__name__

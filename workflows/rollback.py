@@ -64,6 +64,8 @@ class RollbackWorkflow:
         self._brief = await hands.open_rollback(m.RollbackOpening(order=self._order, at=started))
         if self._brief.refusal:
             raise ApplicationError(self._brief.refusal, type="RollbackRefused", non_retryable=True)
+        if self._brief.upgrade_id:
+            self._order = self._order.model_copy(update={"upgrade_id": self._brief.upgrade_id})
         await self._step_down()
         for action in self._brief.actions:
             self._results.append(await self._run(action))

@@ -49,6 +49,8 @@ _EVENT_OF = {
 }
 """What is told of an ending; a rollback tells of itself."""
 
+_TAKEN_BACK = frozenset({UpgradeStatus.ROLLED_BACK, UpgradeStatus.FAILED})
+
 
 @workflow.defn(name="Upgrade")
 class UpgradeWorkflow:
@@ -243,7 +245,8 @@ def _first_record(plan: UpgradePlan) -> UpgradeRecord:
 
 
 def _details(plan: UpgradePlan, record: UpgradeRecord, notes: list[str]) -> str:
-    done = ((step.name, "done" if step.type in record.steps else "") for step in plan.implementation_steps)
+    word = "taken back" if record.status in _TAKEN_BACK else "done"
+    done = ((step.name, word if step.type in record.steps else "") for step in plan.implementation_steps)
     parts = [
         f"## {record.capability}: {record.from_version or 'new'} -> {record.to_version}",
         f"**{record.status}** {record.reason}".strip(),

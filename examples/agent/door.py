@@ -2,7 +2,8 @@
 
 Rules:
 - A call never raises: its answer says ok, lacking (no such tool, or not enabled for this user) or failed, and why.
-- A broken connection is made anew once; the answer says so. Every method the users call may be repeated.
+- A broken connection, or a session that the server has forgotten, is made anew once; the answer says so. Every method
+  the users call may be repeated.
 - `PlainDoor` speaks the 2026-07-28 protocol in plain HTTP and costs little; `SdkDoor` is the official client, which
   also speaks the older protocol with sessions.
 
@@ -21,7 +22,7 @@ from typing import Any, Protocol
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import CallToolResult
+from mcp.types import CONNECTION_CLOSED, INVALID_REQUEST, CallToolResult
 
 from examples.agent.wire import Response, Wire
 
@@ -164,9 +165,9 @@ class SdkDoor:
         for retried in (False, True):
             try:
                 result = await self._connected().call_tool(tool, arguments)
-            except MCPError as error:
-                return _read_error({"message": error.message, "data": error.data}, retried=retried)
-            except Exception as error:  # whatever else the client raises, the connection is of no more use
+            except Exception as error:
+                if isinstance(error, MCPError) and not _is_lost(error):
+                    return _read_error({"message": error.message, "data": error.data}, retried=retried)
                 trouble = f"{type(error).__name__}: {error}"
                 with suppress(Exception):
                     await self.close()
@@ -200,6 +201,11 @@ class SdkDoor:
 def agent_url(door_url: str, agent: str) -> str:
     """Return the address of an agent at a door, given the door's own address with or without `/mcp`."""
     return f"{door_url.rstrip('/').removesuffix('/mcp')}/agents/{agent}/mcp"
+
+
+def _is_lost(error: MCPError) -> bool:
+    """Say whether the client has no connection any more, or the server does not know its session."""
+    return error.code == CONNECTION_CLOSED or (error.code == INVALID_REQUEST and "session" in error.message.casefold())
 
 
 def _last_message(response: Response) -> dict[str, Any]:

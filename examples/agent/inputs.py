@@ -36,6 +36,9 @@ CONVERSIONS = (
 )
 """Unit, unit, and the values people convert between them."""
 
+RATES = {"EUR": 1.0, "USD": 1.09, "GBP": 0.85, "JPY": 163.0, "CHF": 0.95, "SEK": 11.3}
+"""How much of each currency a euro buys, more or less."""
+
 _WISHES = (
     "convert {value} {source} to {target} please",
     "how much is {value} {source} in {target}?",
@@ -136,6 +139,13 @@ def conversion(random: Random) -> Arguments:
     """Choose what to convert."""
     source, target, low, high = random.choice(CONVERSIONS)
     return {"value": random.randint(low, high), "from_unit": source, "to_unit": target}
+
+
+def exchange(random: Random) -> Arguments:
+    """Choose how much money to change, at the rates of the day."""
+    source, target = random.sample(sorted(RATES), 2)
+    rates = {currency: round(rate * random.uniform(0.97, 1.03), 4) for currency, rate in RATES.items()}
+    return {"amount": random.randint(5, 900), "from_currency": source, "to_currency": target, "rates": rates}
 
 
 def wish(random: Random) -> str:

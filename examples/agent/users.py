@@ -5,6 +5,7 @@ Rules:
   answer asks nothing else. So a busy machine has fewer calls, and no queue that outgrows every timeout.
 - A call fails when its answer is an error, or when no answer comes even over a second connection. A tool that is not
   there, or not yet enabled for the user, is lacking and counted apart.
+- With `money`, they also want to change money, and call it by the name it should have.
 - Whoever lacks unit conversion calls it by the name it should have, or asks for it in their own words; they look at
   the tool list now and then, as agents do, and use it once it is there.
 
@@ -41,9 +42,11 @@ SDK_USERS = {"bruno": "auto", "chiara": "legacy"}
 """Users of the official client, and how it agrees on a protocol; the others speak plain HTTP."""
 
 WANTED_TOOL = "units__convert"
+MONEY_TOOL = "currency__exchange"
 REQUEST_TOOL = "request_capability"
 
 _JOBS = {"text": 0.45, "documents": 0.35, "dates": 0.10, "units": 0.10}
+_MONEY_JOB = {"currency": 0.10}
 _TEXT_METHODS = {"summarise": 0.5, "keywords": 0.3, "similar_lines": 0.2}
 _DOCUMENT_METHODS = {"outline": 0.75, "extract_tables": 0.12, "word_count": 0.13}
 _AGAIN = 0.3
@@ -95,19 +98,22 @@ class UserReport:
 class _User:
     """One person: their way to the door, what they know of its tools, and the documents on their desk."""
 
-    def __init__(self, name: str, door: Door, random: Random) -> None:
+    def __init__(self, name: str, door: Door, random: Random, jobs: dict[str, float]) -> None:
         self.name = name
         self.door = door
         self._random = random
+        self._jobs = jobs
         self._desk: deque[str] = deque(maxlen=4)
         self._tools: dict[str, Tool] = {}
         self._listed_at = float("-inf")
 
     async def act(self) -> tuple[str, Answer]:
         """Do one thing; return the capability it was about and how it ended."""
-        job = _choose(self._random, _JOBS)
+        job = _choose(self._random, self._jobs)
         if job == "units":
             return job, await self._convert()
+        if job == "currency":
+            return job, await self.door.call(MONEY_TOOL, inputs.exchange(self._random))
         method, arguments = self._work(job)
         return job, await self.door.call(f"{job}__{method}", arguments)
 
@@ -150,17 +156,19 @@ class Users:
         door_url: the door's address, such as `http://127.0.0.1:8700/mcp`.
         seed: makes who calls what with which inputs, and when, the same again.
         calls_per_second: mean rate of all users together, while the door keeps up with it.
+        money: whether they want to change money too.
     """
 
-    def __init__(self, door_url: str, seed: int, calls_per_second: float = 60.0) -> None:
+    def __init__(self, door_url: str, seed: int, calls_per_second: float = 60.0, *, money: bool = False) -> None:
         self._url = agent_url(door_url, AGENT)
         self._seed = seed
         self._rate = calls_per_second
+        self._jobs = _JOBS | _MONEY_JOB if money else _JOBS
         self._users: list[_User] = []
         self._arrivals: asyncio.Task[None] | None = None
         self._free: list[_User] = []
         self._calls: set[asyncio.Task[None]] = set()
-        self._tallies: dict[str, Tally] = {job: Tally() for job in _JOBS}
+        self._tallies: dict[str, Tally] = {job: Tally() for job in self._jobs}
         self._failed: Counter[str] = Counter()
         self._failures: list[str] = []
         self._retried = 0
@@ -203,7 +211,7 @@ class Users:
     def _user(self, name: str) -> _User:
         mode = SDK_USERS.get(name)
         door: Door = PlainDoor(self._url, name) if mode is None else SdkDoor(self._url, name, mode)
-        return _User(name, door, Random(f"{self._seed}/{name}"))
+        return _User(name, door, Random(f"{self._seed}/{name}"), self._jobs)
 
     async def _arrive(self) -> None:
         random = Random(f"{self._seed}/arrivals")
@@ -248,8 +256,7 @@ def _text_argument(tool: Tool) -> str:
     return str(required[0])
 
 
-async def _run(door: str, seed: int, rate: float, seconds: float) -> UserReport:
-    users = Users(door, seed, rate)
+async def _run(users: Users, seconds: float) -> UserReport:
     await users.start()
     with suppress(asyncio.CancelledError):
         await asyncio.sleep(seconds)
@@ -263,8 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="how long; until Ctrl-C when not given")
     parser.add_argument("--rate", type=float, default=60.0, help="calls per second of all users together")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same users' day")
+    parser.add_argument("--money", action="store_true", help="let them also want to change money")
     options = parser.parse_args(arguments)
-    report = asyncio.run(_run(options.door, options.seed, options.rate, options.seconds))
+    users = Users(options.door, options.seed, options.rate, money=options.money)
+    report = asyncio.run(_run(users, options.seconds))
     print(json.dumps({**asdict(report), "failed": report.failed}, indent=2))
     return 1 if report.failed else 0
 

@@ -309,21 +309,26 @@ def _fill_in_schemas(manifest: JsonValue, files: dict[str, Path]) -> Iterator[Fa
 
     A schema that cannot be had is replaced by the widest, so that what else is wrong can be told too.
     """
+    for relative, method in _methods(manifest):
+        if "input_schema" in method and "output_schema" in method:
+            continue
+        stated, fault = _read_json(relative, files)
+        if fault:
+            yield relative, fault
+        for side in ("input", "output"):
+            if isinstance(stated, dict) and side in stated:
+                method.setdefault(f"{side}_schema", stated[side])
+            elif f"{side}_schema" not in method:
+                method[f"{side}_schema"] = {"type": "object"}
+                if not fault:
+                    yield relative, f"has no {side} schema"
+
+
+def _methods(manifest: JsonValue) -> Iterator[tuple[str, dict[str, JsonValue]]]:
+    """Yield every method with the path of its contract file."""
     for interface in _objects(manifest, "provided_interfaces"):
         for method in _objects(interface, "methods"):
-            if "input_schema" in method and "output_schema" in method:
-                continue
-            relative = f"contracts/{tool_name(str(interface.get('name')), str(method.get('name')))}.json"
-            stated, fault = _read_json(relative, files)
-            if fault:
-                yield relative, fault
-            for side in ("input", "output"):
-                if isinstance(stated, dict) and side in stated:
-                    method.setdefault(f"{side}_schema", stated[side])
-                elif f"{side}_schema" not in method:
-                    method[f"{side}_schema"] = {"type": "object"}
-                    if not fault:
-                        yield relative, f"has no {side} schema"
+            yield f"contracts/{tool_name(str(interface.get('name')), str(method.get('name')))}.json", method
 
 
 def _objects(parent: JsonValue, key: str) -> list[dict[str, JsonValue]]:

@@ -20,7 +20,7 @@ LOOK = numbers_plugin(
     def look(self):
         import importlib.util
         houses = [name for name in ("domain", "plugins.core", "pydantic", "site") if find(name)]
-        return {"environment": dict(os.environ), "cwd": str(Path.cwd()), "found": os.listdir(), "path": sys.path,
+        return {"environment": dict(os.environ), "cwd": os.getcwd(), "found": os.listdir(), "path": sys.path,
                 "modules": houses, "flags": [sys.flags.isolated, sys.flags.no_site, sys.dont_write_bytecode]}
     """,
     head="""
