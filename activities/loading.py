@@ -2,6 +2,8 @@
 
 Rules:
 - A version is well if all its golden calls of methods without side effects are answered, else if it answers at all.
+- A route whose version cannot run beside the one it replaces is put in force by the `standard` strategy, whoever asks
+  for it: the first stage of a rollout, or what takes it back.
 
 Not here: the strategies (`plugins/core/strategies.py`), the door's own switches (`gateway/swaps.py`).
 """
@@ -10,15 +12,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from activities.context import Context
 from activities.registration import Desk, Occasion, register
+from activities.security import policy_of
 from domain.contracts import PluginContract
 from domain.errors import PluginRegistrationFailed
-from domain.plugins import ANSWERING, LoadReport, UnloadReport
+from domain.plugins import ANSWERING, LoadingStrategy, LoadReport, UnloadReport
 from domain.registration import RegistrationResult
 from domain.routing import PluginVersion, Route, RoutingTable
 from gateway.admin_client import AdminClient
-from plugins.core.packages import read_package
-from plugins.core.strategies import Door
+from plugins.core.catalogue import Catalogue
+from plugins.core.packages import PackageStore, read_package
+from plugins.core.strategies import Door, DynamicLoader
 
 
 class RegisteringDoor:
@@ -93,3 +98,43 @@ class GatewayDoor:
                     if not probe.ok:
                         return f"{method.name} failed a golden call: {probe.message}"
         return "" if standing.instances else "no instance of it lives"
+
+
+def desk_of(context: Context, gateway: AdminClient) -> Desk:
+    """Return what the loop's registrations work with."""
+    return Desk(
+        packages=context.packages,
+        folders=context.folders,
+        catalogue=Catalogue(context.home.plugins, context.packages, context.folders),
+        store=context.store,
+        policy=policy_of(context),
+        market=context.market(),
+        runner=gateway,
+    )
+
+
+async def bring_alone(door: Door, version: PluginVersion, contract: PluginContract) -> None:
+    """Give a version the callers of the one it replaces, which has ended before it starts.
+
+    Raises:
+        PluginRegistrationFailed: it does not come up; the one before serves again.
+    """
+    brought = await DynamicLoader(door).load_plugin_dynamically(version, contract, LoadingStrategy.STANDARD)
+    if not brought.passed:
+        raise PluginRegistrationFailed(brought.reason)
+
+
+async def put_in_force(gateway: AdminClient, packages: PackageStore, route: Route) -> None:
+    """Put a route in force as the contracts of its versions, and of those it replaces, allow.
+
+    Raises:
+        PluginRegistrationFailed: a version of it does not come up.
+    """
+    serving = (await gateway.status()).table.routes.get(route.capability)
+    wanted = route.control
+    if serving is not None and wanted is not None and route.candidate is None and wanted not in serving.versions:
+        contract = packages.get(wanted.digest).contract
+        before = [packages.get(one.digest).contract for one in serving.versions]
+        if not all(one.hot_swap_safe for one in (contract, *before)):
+            await bring_alone(GatewayDoor(gateway), wanted, contract)
+    await gateway.set_route(route)

@@ -2,6 +2,8 @@
 
 Rules:
 - Registered means through all five phases, started, warmed up and without traffic; only a rollout gives it callers.
+- A version that cannot run beside the one it replaces goes through the phases that start nothing; the others follow
+  when the rollout has ended the old one.
 - What cannot be proved of its interface may pass, because a person was asked about it when the upgrade was decided.
 - Validated means called as an agent would call it: every golden example of the capability, through the version that is
   in force.
@@ -15,12 +17,11 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context, beating
-from activities.registration import Desk, Occasion, register
-from activities.security import policy_of
+from activities.loading import desk_of
+from activities.registration import Occasion, examine, register
 from domain.opportunities import Remedy
+from domain.plugins import LoadingStrategy
 from domain.upgrades import UpgradePlan
-from gateway.admin_client import AdminClient
-from plugins.core.catalogue import Catalogue
 
 
 class PluginActivities:
@@ -41,10 +42,12 @@ class PluginActivities:
             subject=message.plan.id,
             accept_unproven=bool(remedy.doubts),
         )
+        alone = message.plan.loading_strategy is LoadingStrategy.STANDARD
         async with beating(), self._context.gateway() as gateway:
-            result = await register(self._desk(gateway), folder, occasion)
+            result = await (examine if alone else register)(desk_of(self._context, gateway), folder, occasion)
         seconds = sum(report.seconds for report in result.phases)
-        summary = f"{remedy.package.id} is registered after {seconds:.1f} s and serves nobody yet."
+        done = "may be started once the old version has ended" if alone else "is registered and serves nobody yet"
+        summary = f"{remedy.package.id} {done}, after {seconds:.1f} s."
         return m.StepReport(passed=result.passed, summary=summary if result.passed else result.summary)
 
     @activity.defn
@@ -81,18 +84,6 @@ class PluginActivities:
             if (route := routes.get(capability)) is None or route.control is None or route.control.version != version
         ]
         return m.Validated(checked=len(latest), wrong=tuple(wrong))
-
-    def _desk(self, gateway: AdminClient) -> Desk:
-        context = self._context
-        return Desk(
-            packages=context.packages,
-            folders=context.folders,
-            catalogue=Catalogue(context.home.plugins, context.packages, context.folders),
-            store=context.store,
-            policy=policy_of(context),
-            market=context.market(),
-            runner=gateway,
-        )
 
 
 def _remedy(plan: UpgradePlan) -> Remedy:

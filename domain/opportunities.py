@@ -64,6 +64,8 @@ class Remedy(Model):
 
     Attributes:
         doubts: why callers of what it replaces may not be kept, where that is allowed or not known; a person is asked.
+        side_by_side: whether it may run beside what it replaces; if not, it is put in its place untried, and a person
+            is asked.
     """
 
     capability: Name
@@ -71,6 +73,7 @@ class Remedy(Model):
     replaces: PluginVersion | None = None
     summary: str = ""
     doubts: tuple[str, ...] = ()
+    side_by_side: bool = True
 
     @property
     def is_new(self) -> bool:

@@ -95,6 +95,10 @@ def _reasons_to_ask(
         reasons.append(f"risk {scores.risk:.2f} is above {limits.require_human_approval_above_risk:g}")
     if opportunity.remedy is not None and opportunity.remedy.doubts:
         reasons.append(f"callers may not be kept: {opportunity.remedy.doubts[0].rstrip('.')}")
+    if opportunity.remedy is not None and not opportunity.remedy.side_by_side:
+        reasons.append(
+            f"{opportunity.remedy.package.id} cannot run beside what it replaces, so nothing can try it first"
+        )
     return tuple(reasons)
 
 
@@ -122,7 +126,7 @@ def _conditions(remedy: Remedy) -> tuple[str, ...]:
         f"{remedy.package.id} passes all five security checks.",
         "Every gate of the rollout is proved good.",
     ]
-    if remedy.replaces is not None:
+    if remedy.replaces is not None and remedy.side_by_side:
         conditions.append(f"{remedy.replaces.id} stays ready to take its callers back.")
     return tuple(conditions)
 

@@ -5,6 +5,7 @@ Rules:
   version unless no other is newer. Pre-releases are never taken.
 - A version that lacks a method the running one has, or breaks its interface within a major version, is no remedy: its
   callers would lose it. What is not proved, or allowed by a new major version, is a doubt that the remedy carries.
+- Where the contract of either version forbids that two run side by side, the remedy says so.
 - A new capability is given to the plugin that has the wanted method, fits the words best and risks least; its newest
   release is taken.
 - Between equals the lower name and then the lower digest decide, so that the same market gives the same remedy.
@@ -53,8 +54,10 @@ def newer_version(landscape: Landscape, capability: str, method: str | None = No
     best = _newest(same_major or kept)
     if best is None:
         return None
+    doubts = tuple(map(str, changes[best.digest].breaches))
+    side_by_side = best.contract.hot_swap_safe and (before is None or before.hot_swap_safe)
     remedy = _remedy(capability, best, running)
-    return remedy.model_copy(update={"doubts": tuple(map(str, changes[best.digest].breaches))})
+    return remedy.model_copy(update={"doubts": doubts, "side_by_side": side_by_side})
 
 
 def new_capability(landscape: Landscape, gap: CapabilityGap) -> Remedy | None:

@@ -13,7 +13,8 @@ Rules:
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
 - A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`.
 - `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
-- A manifest with a `command` is a foreign server's: the process becomes that server once its limits are set.
+- A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
+  set.
 - A request that is none is answered with an error; it stops neither the reading nor the plugin.
 - At the end of input the running calls may finish, then `on_stop` runs, then the process ends; after
   `LAST_WORDS_SECONDS` it ends whatever still runs, so a plugin never outlives its host.
@@ -335,23 +336,11 @@ def takes_progress(function: Any) -> bool:
     return code is not None and "progress" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
-def become(command: list[str], folder: str) -> None:
-    """Become a foreign server, with the plugin's folder and its own environment on Python's path."""
-    import shutil
+def exec_beside(name: str) -> dict[str, Any]:
+    """Return what a file that lies beside this one defines; the import system would open the whole folder to it."""
+    import runpy
 
-    argv = [word.replace("{package}", folder) for word in command]
-    if argv[0] == "{python}":
-        argv[:1] = [sys.executable, "-S"]  # nothing of the house's own libraries
-    path = f"{folder}{os.pathsep}{folder}{os.sep}{SITE}"
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    program = shutil.which(argv[0])
-    if program is None:
-        raise FileNotFoundError(f"there is no program {argv[0]}")
-    if sys.platform != "win32":
-        os.execve(program, argv, environment)  # noqa: S606 - no shell is wanted
-    import subprocess  # Windows has no exec: the job object holds both processes
-
-    os._exit(subprocess.call([program, *argv[1:]], env=environment))
+    return runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))  # noqa: PTH100, PTH118, PTH120
 
 
 def check_version(params: dict[str, Any]) -> None:
@@ -386,7 +375,7 @@ def main(arguments: list[str]) -> None:
     command = manifest.get("command")
     contain(int(arguments[1]) if len(arguments) > 1 else 0, shared=not command)
     if command:
-        become(command, folder)
+        exec_beside("foreign.py")["become"](command, folder, SITE)
     server = Server(*take_channel())
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     try:

@@ -228,11 +228,24 @@ class _Change:
         """Why the strategy is not even begun; empty when it is."""
         if not self.contract.hot_swap_safe and self.strategy is not LoadingStrategy.STANDARD and self.replaced:
             return f"Two versions of {self.version.plugin} cannot run side by side; use the standard strategy."
+        if kept := self.left_behind:
+            return (
+                f"{kept[0]} is served by the version that would have to end, and {self.version.id} does not provide it."
+            )
         for name in self.capabilities:
             route = self.before.routes.get(name)
             if route is not None and route.upgrade_id is not None and route.candidate is not None:
                 return f"{name} is in the middle of the rollout {route.upgrade_id}; end it first."
         return ""
+
+    @property
+    def left_behind(self) -> list[str]:
+        """Capabilities that nobody would serve if the versions of before ended."""
+        if self.strategy is not LoadingStrategy.STANDARD:
+            return []
+        ending = {one.digest for one in self.replaced.values()}
+        others = [route for name, route in self.before.routes.items() if name not in self.capabilities]
+        return [route.capability for route in others if {one.digest for one in route.versions} & ending]
 
     def canary(self, capability: str, share: float) -> Route:
         control = self.replaced.get(capability)
