@@ -1,4 +1,4 @@
-"""Spec 3.3, plugin directory structure - decides what a new plugin's folder holds.
+"""Spec 3.3, new plugins - decides what a new plugin's folder holds.
 
 Rules:
 - A new plugin is a whole package that passes every check and serves as it is; its author changes it step by step.

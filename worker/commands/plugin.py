@@ -1,4 +1,4 @@
-"""Spec 3.1 and 3.3, plugins by hand - decides what `upgrade-loop plugin` says.
+"""Spec 3.1 and 3.3, the plugin commands - decides what `upgrade-loop plugin` says.
 
 Rules:
 - Everything but `install`, `retire` and a `call` of what serves works without a home and without any process running.
