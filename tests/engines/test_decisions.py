@@ -98,6 +98,15 @@ def test_a_doubt_whether_callers_are_kept_asks_a_person_whatever_the_composite()
     assert "callers may not be kept: text.run, input $.a: may be refused now" in decision.reasoning[-1]
 
 
+def test_a_version_that_nothing_can_try_first_asks_a_person_and_promises_no_way_back_that_is_ready() -> None:
+    alone = remedy(side_by_side=False)
+    decision = decide(estimated_value=1, estimated_risk=0, estimated_complexity=0, remedy=alone)
+
+    assert decision.needs_approval
+    assert "text@1.1.0 cannot run beside what it replaces" in decision.reasoning[-1]
+    assert not any("stays ready" in condition for condition in decision.conditions)
+
+
 def test_without_a_remedy_nothing_is_approved() -> None:
     stuck = decide(remedy=None, estimated_value=1, estimated_risk=0, estimated_complexity=0, strategic_alignment=1)
 

@@ -186,6 +186,19 @@ def test_what_is_not_proved_is_a_doubt_of_the_remedy() -> None:
     assert "x-limit" in remedy.doubts[0]
 
 
+@pytest.mark.parametrize(("old_is_safe", "new_is_safe"), [(True, True), (True, False), (False, True)])
+def test_a_remedy_runs_beside_the_old_version_if_both_contracts_allow_it(
+    *, old_is_safe: bool, new_is_safe: bool
+) -> None:
+    old = package("text", "1.0.0", hot_swap_safe=old_is_safe)
+    place = landscape(package("text", "1.1.0", hot_swap_safe=new_is_safe)).model_copy(update={"installed": (old,)})
+
+    remedy = newer_version(place, "text")
+
+    assert remedy is not None
+    assert remedy.side_by_side is (old_is_safe and new_is_safe)
+
+
 def test_a_new_major_version_of_the_interface_may_break_and_is_a_doubt() -> None:
     interface = narrowed(required=["language"])
     interface[0]["version"] = "2.0.0"
