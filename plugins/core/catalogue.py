@@ -8,6 +8,8 @@ Rules:
   what they are. Nothing that only the index knew can be lost with it.
 - Every file is written whole or not at all; what is read twice is the same twice.
 - Metadata of a version whose package is gone goes at the next look.
+- A registered version that stands nowhere, because its folder was lost, stands again where the routes say: who serves
+  is installed, who is being tried is experimental, everybody else is out of service.
 
 Not here: packages on offer elsewhere (`registry.py`), where a version stands (`folders.py`).
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from domain.contracts import PluginPackage
 from domain.errors import ManifestInvalid, NotFound
 from domain.registration import IndexedPlugin, PluginMetadata
-from domain.routing import PluginVersion
+from domain.routing import PluginVersion, RoutingTable
 from plugins.core.folders import PluginFolders
 from plugins.core.packages import PackageStore, write_whole
 
@@ -73,6 +76,28 @@ class Catalogue:
                 write_whole(self.index, _ROWS.dump_json(tuple(rows), indent=2))
                 self._forget_all_but(rows)
         return rows
+
+    def restore(self, table: RoutingTable, registered: Collection[str]) -> list[PluginVersion]:
+        """Let registered versions that stand nowhere stand where the routes say, and return them.
+
+        Args:
+            table: the routes in force.
+            registered: digests of the versions that have come through a registration.
+        """
+        installed = {route.control.digest for route in table.routes.values() if route.control}
+        tried = {route.candidate.digest for route in table.routes.values() if route.candidate}
+        lost = [row.version for row in self.entries() if row.standing is None and row.version.digest in registered]
+        for version in lost:
+            if version.digest in installed:
+                self._folders.install(version)
+            elif version.digest in tried:
+                self._folders.experiment(version)
+            else:
+                self._folders.deprecate(version)
+        if lost:
+            _LOG.warning("Stand again where the routes say: %s", ", ".join(version.id for version in lost))
+            self.entries()
+        return lost
 
     def find(self, name: str, version: str | None = None) -> IndexedPlugin:
         """Return the version of a plugin that is meant: the one named, else the newest, an installed one first.

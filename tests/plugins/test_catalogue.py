@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from domain.errors import NotFound
 from domain.plugins import Standing
 from domain.registration import PluginMetadata
-from domain.routing import PluginVersion
+from domain.routing import PluginVersion, Route, RoutingTable
 from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.packages import PackageStore
@@ -51,6 +52,27 @@ def test_versions_are_listed_by_name_the_newest_first_with_their_standing(
         ("calculator@1.9.0", Standing.DEPRECATED),
     ]
     assert catalogue.entries()[0].version == other
+
+
+def test_lost_folders_are_made_again_from_the_routes(
+    catalogue: Catalogue, folders: PluginFolders, add: Adder, tmp_path: Path
+) -> None:
+    serving, tried, retired, fetched = (add(a_manifest(version=f"1.{minor}.0")) for minor in range(4))
+    folders.install(serving)
+    folders.experiment(tried)
+    folders.deprecate(retired)
+    shutil.rmtree(tmp_path / "plugins")
+    table = RoutingTable().with_route(Route(capability="numbers", control=serving, candidate=tried, share=0.1))
+    registered = {serving.digest, tried.digest, retired.digest}
+    assert set(catalogue.restore(table, registered)) == {serving, tried, retired}
+    assert {row.version.digest: row.standing for row in catalogue.entries()} == {
+        serving.digest: Standing.INSTALLED,
+        tried.digest: Standing.EXPERIMENTAL,
+        retired.digest: Standing.DEPRECATED,
+        fetched.digest: None,
+    }
+    assert catalogue.index.exists()
+    assert catalogue.restore(table, registered) == [], "nothing is left to do"
 
 
 def test_a_change_of_standing_is_seen_at_the_next_look(
