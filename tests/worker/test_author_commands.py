@@ -9,6 +9,7 @@ Not here: what each command does in detail (`test_plugin_commands.py`), making t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -21,11 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from config.home import Home
 from gateway.admin_client import read_address
 from tests.gateway.factories import Agent
 from tests.house.source import ROOT
+from worker.cli import main
+from worker.commands.session import SESSION
 
 PAGE = ROOT / "docs" / "plugin-authors.md"
 FILE = re.compile(r"^`(?P<name>[^`\n]+)`:\n\n```\w+\n(?P<text>.*?)^```", re.MULTILINE | re.DOTALL)
@@ -45,15 +49,12 @@ def steps() -> Iterator[re.Match[str]]:
 
 @dataclass
 class Newcomer:
-    """Somebody who does what the page says, in a folder of their own."""
+    """Somebody who does what the page says, in a folder of their own, which is the current one."""
 
-    folder: Path
+    home: Home
+    out: pytest.CaptureFixture[str]
     said: dict[str, str] = field(default_factory=dict)
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def home(self) -> Home:
-        return Home(self.folder / "home")
 
     def follow(self, step: re.Match[str]) -> None:
         """Do one thing."""
@@ -62,14 +63,13 @@ class Newcomer:
             for line in named["lines"].splitlines():
                 self.run(line)
         elif "gone" in named:
-            (self.folder / named["gone"]).unlink()
+            Path(named["gone"]).unlink()
         elif "where" in named:
-            file = self.folder / named["where"]
-            text = file.read_text(encoding="utf-8")
+            text = Path(named["where"]).read_text(encoding="utf-8")
             assert named["old"] in text
-            file.write_text(text.replace(named["old"], named["new"], 1), encoding="utf-8")
+            Path(named["where"]).write_text(text.replace(named["old"], named["new"], 1), encoding="utf-8")
         else:
-            (self.folder / named["name"]).write_text(named["text"], encoding="utf-8")
+            Path(named["name"]).write_text(named["text"], encoding="utf-8")
 
     def run(self, line: str) -> None:
         """Run one line; what serves until it is stopped is left running."""
@@ -77,30 +77,19 @@ class Newcomer:
         assert (python, script) == ("python", "run.py")
         if words == ["gateway"]:
             self._serve(words)
-            return
-        ended = subprocess.run(
-            self._command(words), cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
-        )
-        assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
-        self.said[line] = ended.stdout
-
-    def _command(self, words: list[str]) -> list[str]:
-        if words[0] == "test":
-            settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(self.folder)]
-            return [sys.executable, "-m", "pytest", *settings, *words[1:]]
-        return [sys.executable, "-m", "worker.cli", *words]
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        own = {"UPGRADE_LOOP_HOME": str(self.home.root), "UPGRADE_LOOP_GATEWAY__PORT": "0", "PYTHONPATH": str(ROOT)}
-        return {**os.environ, **own, "COLUMNS": "200"}
+        elif words[0] == "test":
+            self.said[line] = _tested(words[1:])
+        else:
+            SESSION.as_json, SESSION.code = False, 0
+            self.out.readouterr()
+            code = main(words)
+            told = self.out.readouterr()
+            assert code == 0, f"{line}\n{told.out}\n{told.err}"
+            self.said[line] = told.out
 
     def _serve(self, words: list[str]) -> None:
-        self.servers.append(
-            subprocess.Popen(
-                self._command(words), cwd=self.folder, env=self._environment, stdout=subprocess.DEVNULL, stderr=None
-            )
-        )
+        gateway = [sys.executable, "-m", "worker.cli", *words]
+        self.servers.append(subprocess.Popen(gateway, env={**os.environ, "PYTHONPATH": str(ROOT)}))
         deadline = time.monotonic() + 60
         while not (self.home.root / "gateway.json").exists():
             assert self.servers[-1].poll() is None, "the gateway has ended"
@@ -108,17 +97,30 @@ class Newcomer:
             time.sleep(0.1)
 
 
+def _tested(words: list[str]) -> str:
+    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(Path.cwd())]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *settings, *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
 @pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
-    somebody = Newcomer(tmp_path)
+def newcomer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Newcomer]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("UPGRADE_LOOP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("UPGRADE_LOOP_GATEWAY__PORT", "0")
+    somebody = Newcomer(Home(tmp_path / "home"), capsys)
     yield somebody
     for server in somebody.servers:
         server.terminate()
         server.wait(60)
 
 
-@pytest.mark.timeout(300)
-async def test_the_page_leads_from_nothing_to_a_served_tool_and_a_second_version(newcomer: Newcomer) -> None:
+@pytest.mark.timeout(180)
+def test_the_page_leads_from_nothing_to_a_served_tool_and_a_second_version(newcomer: Newcomer) -> None:
     for step in steps():
         newcomer.follow(step)
     said = newcomer.said
@@ -128,6 +130,11 @@ async def test_the_page_leads_from_nothing_to_a_served_tool_and_a_second_version
     assert "1 passed" in said["python run.py test words/tests"]
     assert "words@1.1.0 keeps the callers of words@1.0.0" in next(said[line] for line in said if " compare " in line)
     assert "words 100%" in said["python run.py plugin list"]
-    address = read_address(newcomer.home)
-    async with Agent(address.door) as agent:
-        assert (await agent.call("words__count", {"text": "a b c"}))["structuredContent"] == {"words": 3}
+    assert asyncio.run(_asked(newcomer.home)) == {"words": 3}
+
+
+async def _asked(home: Home) -> JsonValue:
+    """Ask as an agent would, through the door."""
+    async with Agent(read_address(home).door) as agent:
+        result: JsonValue = (await agent.call("words__count", {"text": "a b c"}))["structuredContent"]
+        return result
