@@ -92,6 +92,13 @@ class Channel(asyncio.SubprocessProtocol):
     @property
     def alive(self) -> bool:
         """Whether the process runs and its channel is sound."""
+        pipe = self._transport.get_pipe_transport(0) if self._transport is not None else None
+        hears = pipe is not None and (self._input_closed or not pipe.is_closing())
+        return hears and self._runs
+
+    @property
+    def _runs(self) -> bool:
+        """Whether nothing is known yet that ends the process."""
         running = self._transport is not None and self._transport.get_returncode() is None
         return running and not self.reason and not self._deaf and not self.ended.done()
 
@@ -196,7 +203,7 @@ class Channel(asyncio.SubprocessProtocol):
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         """Take a closed channel for the end of the process; one that goes on without it is ended."""
         del exc
-        if fd == 2 or (fd == 0 and self._input_closed) or not self.alive:
+        if fd == 2 or (fd == 0 and self._input_closed) or not self._runs:
             return
         self._deaf = True
         text = "closed its answer channel" if fd == 1 else "closed its request channel"

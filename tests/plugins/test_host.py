@@ -118,6 +118,19 @@ async def test_a_call_with_side_effects_is_made_once_and_its_outcome_is_said_to_
     assert (await host.call(version, "numbers", "pid", {}))["pid"] != int(file.read_text())
 
 
+async def test_a_call_in_the_moment_of_a_death_waits_for_the_next_instance(host: PluginHost, add: Adder) -> None:
+    version = add(slow_manifest(instances=1, spares=0), SLOW)
+    await host.load(version)
+    before = (await host.call(version, "numbers", "pid", {}))["pid"]
+    (instance,) = host._running[version.digest].pool.instances
+    transport = instance.process._channel._transport
+    assert transport is not None
+    requests = transport.get_pipe_transport(0)
+    assert isinstance(requests, asyncio.WriteTransport)
+    requests.abort()  # as a write to a process just killed leaves it; the loop tells nobody before its next round
+    assert (await host.call(version, "numbers", "pid", {}))["pid"] != before
+
+
 async def test_a_call_that_kills_two_instances_is_not_tried_a_third_time(host: PluginHost, add: Adder) -> None:
     version = add(
         a_manifest(a_tool("die"), a_tool("die_again", side_effects="idempotent")),
