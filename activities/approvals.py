@@ -32,8 +32,9 @@ class ApprovalActivities:
         order = message.order
         objection = objection_to(self._settings, order.actor, message.command)
         verb = "refused" if objection else "accepted"
+        once = order.request_id or message.at.isoformat()
         self._store.audit.append(
-            key=f"{message.workflow_id}/{message.command}/{order.request_id or message.at.isoformat()}",
+            key=f"{message.subject}/{message.command}/{verb}/{order.actor}/{once}",
             at=message.at,
             actor=order.actor,
             action=f"order.{verb}",

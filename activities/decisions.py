@@ -23,7 +23,7 @@ from domain.decisions import Decision, DecisionLimits
 from domain.experiments import SuccessCriteria
 from domain.opportunities import OpportunityStatus, Remedy, UpgradeOpportunity
 from domain.rollouts import RolloutConfiguration
-from domain.upgrades import OUTCOMES, PlanOrigin, PlanPolicy, UpgradePlan
+from domain.upgrades import PlanOrigin, PlanPolicy, UpgradePlan
 from engines.decisions import evaluate
 from engines.upgrades import make_plan
 
@@ -40,7 +40,7 @@ class DecisionActivities:
         """Decide on the open opportunities and plan the approved ones."""
         if not self._context.settings.rollout.enabled:
             return m.Selected(plans=(), considered=0)
-        busy = {record.capability for record in self._store.upgrades.list() if record.status not in OUTCOMES}
+        busy = {record.capability for record in self._store.upgrades.under_way()}
         plans: list[UpgradePlan] = []
         considered = 0
         for opportunity in self._ranked():

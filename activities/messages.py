@@ -108,7 +108,6 @@ class UpgradeReport(Model):
 class OrderCheck(Model):
     """A person orders something of a workflow."""
 
-    workflow_id: str
     subject: str
     command: Command
     order: Order

@@ -8,10 +8,12 @@ Not here: what an upgrade is (`domain/upgrades.py`), the right to run one (`stor
 
 from __future__ import annotations
 
-from domain.upgrades import UpgradePlan, UpgradeRecord
+from domain.upgrades import OUTCOMES, UpgradePlan, UpgradeRecord, UpgradeStatus
 from store.records import Records
 from store.sessions import Sessions
 from store.tables import PlanRow, UpgradeRow
+
+UNDER_WAY = tuple(status for status in UpgradeStatus if status not in OUTCOMES)
 
 
 class Plans(Records[UpgradePlan]):
@@ -38,3 +40,7 @@ class Upgrades(Records[UpgradeRecord]):
     def capability_of(self, record: UpgradeRecord) -> str:
         """Return the capability it changes."""
         return record.capability
+
+    def under_way(self) -> list[UpgradeRecord]:
+        """Return every upgrade that has no outcome yet."""
+        return [record for status in UNDER_WAY for record in self.list(status=status, limit=None)]

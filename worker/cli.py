@@ -11,6 +11,7 @@ Not here: the commands (`worker/commands/`).
 from __future__ import annotations
 
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,14 +25,17 @@ from worker.commands.demo import demo
 from worker.commands.session import SESSION
 from worker.processes import leave
 
+PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+
 app = typer.Typer(
     name="upgrade-loop",
     help="Lets a long-lived AI agent improve itself, prove it, and take it back.\n\n"
     "--home DIR (or UPGRADE_LOOP_HOME) says where everything is kept; --json prints one JSON document. "
-    "Both may stand anywhere on the line.",
+    "Both may stand anywhere on the line. --version says which version this is.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
 app.command()(demo)
 for process in (run.up, run.worker, run.gateway):
     app.command()(process)
@@ -51,6 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
         rest = _common_options(arguments)
+        if rest == ["--version"]:
+            return _tell_version()
         app(rest or ["--help"], prog_name="upgrade-loop", standalone_mode=False)
     except UpgradeLoopError as failure:
         return _fail(failure)
@@ -81,6 +87,12 @@ def _common_options(arguments: Sequence[str]) -> list[str]:
             rest.append(word)
     SESSION.home = Home.locate(given).checked()
     return rest
+
+
+def _tell_version() -> int:
+    version = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["version"]
+    SESSION.answer({"version": version}, lambda out: out.print(f"upgrade-loop {version}", highlight=False))
+    return 0
 
 
 def _fail(failure: UpgradeLoopError) -> int:

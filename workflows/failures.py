@@ -12,18 +12,26 @@ from __future__ import annotations
 
 import asyncio
 
-from temporalio.exceptions import CancelledError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, FailureError, TimeoutError  # noqa: A004 - Temporal's own name
 
 EXITS = (asyncio.CancelledError, FailureError)
 """What may end a workflow in order. `asyncio.CancelledError` is no `Exception`: a bare `except Exception` misses it."""
 
 
 def reason_of(failure: BaseException) -> str:
-    """Return the innermost message of a failure, without the layers Temporal wraps around it."""
-    innermost = failure
-    while innermost.__cause__ is not None:
-        innermost = innermost.__cause__
-    if isinstance(innermost, asyncio.CancelledError | CancelledError):
+    """Return what a person is told of a failure, without the layers Temporal wraps around it.
+
+    The sentence is that of the first failure that an activity or a workflow of ours raised: it carries the hint. What
+    lies below is where that one came from.
+    """
+    layers = [failure]
+    while layers[-1].__cause__ is not None:
+        layers.append(layers[-1].__cause__)
+    if isinstance(layers[-1], asyncio.CancelledError | CancelledError):
         return "cancelled"
-    told = innermost.message if isinstance(innermost, FailureError) else str(innermost)
-    return told or type(innermost).__name__
+    told = next((layer for layer in layers if isinstance(layer, ApplicationError)), layers[-1])
+    sentence = told.message if isinstance(told, FailureError) else str(told)
+    activity = next((layer.activity_type for layer in layers if isinstance(layer, ActivityError)), "")
+    if isinstance(told, TimeoutError) and activity:
+        return f"{activity} took too long: {sentence}"
+    return sentence or type(told).__name__

@@ -89,13 +89,12 @@ class OrderDesk:
     def _objection(self, command: Command, order: Order) -> str | None:
         if not order.actor.strip():
             return f'{command} needs to know who orders it: {{"actor": "your name", "reason": "why"}}.'
-        return self._refusal(command)
+        return None if self._was_taken(order) else self._refusal(command)
 
     async def _accept(self, command: Command, order: Order) -> str:
-        if order.request_id is not None and order.request_id in self._seen:
+        if self._was_taken(order):
             return f"{command} was already taken."
         check = m.OrderCheck(
-            workflow_id=workflow.info().workflow_id,
             subject=self._subject,
             command=command,
             order=order,
@@ -104,12 +103,17 @@ class OrderDesk:
         answer = await hands.authorise(check)
         if not answer.allowed:
             raise ApplicationError(answer.reason, type="PermissionDenied")
+        if self._was_taken(order):
+            return f"{command} was already taken."
         if reason := self._refusal(command):
             raise ApplicationError(reason, type="OrderRefused")
         if order.request_id is not None:
             self._seen = [*self._seen, order.request_id][-REMEMBERED_REQUESTS:]
         self._take(command, order)
         return f"{command} by {order.actor} taken."
+
+    def _was_taken(self, order: Order) -> bool:
+        return order.request_id is not None and order.request_id in self._seen
 
     def _note(self, command: Command, reason: str) -> None:
         self.notes.append(f"{command} ignored: {reason}")

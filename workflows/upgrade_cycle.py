@@ -50,8 +50,8 @@ class UpgradeCycleWorkflow:
     @workflow.run
     async def run(self, start: m.CycleInput) -> CycleRecord:
         """Run the five phases."""
-        await self._remember("cycle.started", f"trigger: {start.trigger}")
         try:
+            await self._remember("cycle.started", f"trigger: {start.trigger}")
             for phase, work in self._phases():
                 await self._run_phase(phase, work)
         except EXITS as failure:
@@ -114,8 +114,8 @@ class UpgradeCycleWorkflow:
         return True
 
     async def _run_phase(self, phase: Phase, work: Callable[[], Awaitable[str]]) -> None:
-        await self._report(phase, PhaseStatus.RUNNING)
         try:
+            await self._report(phase, PhaseStatus.RUNNING)
             summary = await work()
         except EXITS as failure:
             await asyncio.shield(self._report(phase, PhaseStatus.FAILED, reason_of(failure)))

@@ -2,7 +2,7 @@
 
 Failures are one line on stderr, or one JSON document with `--json`; never a traceback, and nothing is left half made.
 
-Not here: what needs Temporal (`tests/system/`).
+Not here: what needs Temporal (`tests/worker/test_temporal_commands.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,13 @@ def test_everything_has_help(here: Any, tmp_path: Path, command: str) -> None:
     assert answer.code == 0
     assert f"upgrade-loop {command}".rstrip() in answer.out
     assert not (tmp_path / "home").exists()
+
+
+def test_the_version_is_the_projects(here: Any) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert here("--version").out == f"upgrade-loop {project['version']}\n"
+    assert here("--version", "--json").document == {"version": project["version"]}
 
 
 def test_no_command_at_all_is_answered_with_help(here: Any) -> None:

@@ -1,30 +1,33 @@
-"""A small real world for workflow tests: Temporal with time skipping, a gateway, two plugin versions, a registry.
+"""A small real world for tests: Temporal, a gateway, two versions of each plugin, a registry.
 
-Everything is real but time and traffic: the server skips timers, and `Traffic` writes ledger rows at the workflow's
-own time, as a gateway would have, before each look at a gate.
+Everything is real but time and traffic: a server may skip timers, and `Traffic` writes ledger rows at the workflow's
+own time, as a gateway would have, before each look at a gate. A place is the same without Temporal's workers, for
+tests that run an activity alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
+import json
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from activities import messages as m
 from activities.context import Context
 from activities.rollouts import RolloutActivities
 from config.home import Home
+from config.rollouts import ROLLOUTS_FILE_NAME
 from config.settings import (
     AgentSettings,
     CycleSettings,
@@ -33,6 +36,8 @@ from config.settings import (
     TemporalSettings,
 )
 from domain.calls import CallRecord, ErrorKind
+from domain.contracts import PluginPackage
+from domain.cycles import CycleRecord, Trigger
 from domain.decisions import Decision, DecisionScores
 from domain.opportunities import OpportunitySource, Remedy, UpgradeOpportunity
 from domain.roles import Role
@@ -42,7 +47,8 @@ from domain.upgrades import PlanOrigin, PlanPolicy, UpgradePlan, UpgradeRecord
 from engines.upgrades import make_plan
 from gateway.main import run_gateway
 from gateway.service import Outside
-from tests.plugins.factories import ADD, a_manifest, numbers_plugin, write_package
+from plugins.core.packages import read_package
+from tests.plugins.factories import ADD, ADD_CODE, a_manifest, numbers_plugin, write_package
 from worker.main import built_context
 from worker.wiring import host_activities, loop_worker, worker_of
 from workflows.ids import upgrade_workflow_id
@@ -51,27 +57,34 @@ CAPABILITY = "numbers"
 PEOPLE = {"owner": Role.ADMINISTRATOR, "olga": Role.OBSERVER, "petra": Role.APPROVER}
 
 
+GATE = {"metric": "error_rate", "threshold": 0.1, "evaluation_window": "PT1H"}
+SHORT: Mapping[str, Any] = {
+    "unit": "call",
+    "check_every": "PT30M",
+    "stages": [
+        {"name": "canary", "traffic_percentage": 20, "duration": "PT1H", "gates": [GATE]},
+        {"name": "everyone", "traffic_percentage": 100, "duration": "PT1H"},
+    ],
+}
+"""A rollout of two stages of an hour and a gate that a few dozen calls prove."""
+
+
 def shared_plan(**fields: Any) -> RolloutConfiguration:
-    """Return a plan of two stages of an hour and a gate that a few dozen calls prove."""
-    gate = {"metric": "error_rate", "threshold": 0.1, "evaluation_window": "PT1H"}
-    return RolloutConfiguration.model_validate(
-        {
-            "name": "short",
-            "unit": "call",
-            "check_every": "PT30M",
-            "stages": [
-                {"name": "canary", "traffic_percentage": 20, "duration": "PT1H", "gates": [gate]},
-                {"name": "everyone", "traffic_percentage": 100, "duration": "PT1H"},
-            ],
-            **fields,
-        }
-    )
+    """Return the short rollout, changed where fields are given."""
+    return RolloutConfiguration.model_validate({"name": "short", **SHORT, **fields})
 
 
-def manifest(version: str) -> dict[str, Any]:
-    """Return the manifest of one version of the calculator, with golden calls enough for an experiment."""
+def manifest(version: str, capability: str = CAPABILITY) -> dict[str, Any]:
+    """Return the manifest of one version of a plugin that adds, with golden calls enough for an experiment."""
     examples = [{"arguments": {"a": one, "b": 3}, "result": {"sum": one + 3}} for one in range(10)]
-    return a_manifest({**ADD, "examples": examples}, version=version)
+    made = a_manifest({**ADD, "examples": examples}, name=plugin_of(capability), version=version)
+    made["provided_interfaces"][0]["name"] = capability
+    return made
+
+
+def plugin_of(capability: str) -> str:
+    """Return the name of the plugin that provides a capability."""
+    return "calculator" if capability == CAPABILITY else f"{capability}_calculator"
 
 
 @dataclass
@@ -121,22 +134,41 @@ class World:
     context: Context
     client: Client
     traffic: Traffic
-    control: PluginVersion
-    candidate: PluginVersion
+    versions: Mapping[str, tuple[PluginVersion, PluginVersion]]
     host: str
+
+    @property
+    def control(self) -> PluginVersion:
+        """The version that serves."""
+        return self.versions[CAPABILITY][0]
+
+    @property
+    def candidate(self) -> PluginVersion:
+        """The version on offer."""
+        return self.versions[CAPABILITY][1]
+
+    def opportunity(self, capability: str = CAPABILITY, **fields: Any) -> UpgradeOpportunity:
+        """Return an opportunity to replace the control by the candidate; it is in the store.
+
+        As it is a person is asked about it; `strategic_alignment=1` makes it good enough that nobody is.
+        """
+        control, candidate = self.versions[capability]
+        values: dict[str, Any] = {
+            "source": OpportunitySource.PATTERN,
+            "description": f"{capability} could be faster",
+            "estimated_value": 0.9,
+            "estimated_complexity": 0.1,
+            "estimated_risk": 0.2,
+            "remedy": Remedy(capability=capability, package=candidate, replaces=control),
+            **fields,
+        }
+        opportunity = UpgradeOpportunity(id=f"opportunity-{uuid.uuid4().hex[:8]}", **values)
+        self.context.store.opportunities.put(opportunity)
+        return opportunity
 
     def plan(self, *, needs_approval: bool = False, **fields: Any) -> UpgradePlan:
         """Return a plan from the control to the candidate, whose opportunity is in the store."""
-        opportunity = UpgradeOpportunity(
-            id=f"opportunity-{uuid.uuid4().hex[:8]}",
-            source=OpportunitySource.PATTERN,
-            description="numbers could be faster",
-            estimated_value=0.9,
-            estimated_complexity=0.1,
-            estimated_risk=0.2,
-            remedy=Remedy(capability=CAPABILITY, package=self.candidate, replaces=self.control),
-        )
-        self.context.store.opportunities.put(opportunity)
+        opportunity = self.opportunity()
         scores = DecisionScores(value=0.9, risk=0.2, complexity=0.1, alignment=0.5, resources=1)
         decision = Decision(
             opportunity_id=opportunity.id,
@@ -163,17 +195,26 @@ class World:
             result_type=UpgradeRecord,
         )
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
-        """Wait, in real time, until something is so."""
-        for _ in range(int(seconds / 0.05)):
-            if condition():
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("it did not come to pass")
+    async def start_cycle(self, trigger: Trigger = Trigger.MANUAL) -> WorkflowHandle[Any, CycleRecord]:
+        """Start a cycle."""
+        return await self.client.start_workflow(
+            "UpgradeCycle",
+            m.CycleInput(trigger=trigger, host=self.host),
+            id=f"cycle-{uuid.uuid4().hex[:8]}",
+            task_queue=self.context.settings.temporal.task_queue,
+            result_type=CycleRecord,
+        )
 
-    def served(self) -> Route | None:
-        """Return the route in force for the capability."""
-        return self.context.store.routes.load().routes.get(CAPABILITY)
+    async def until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        """Wait, in real time, until something is so."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not condition():
+            assert asyncio.get_running_loop().time() < deadline, "it did not come to pass"
+            await asyncio.sleep(0.05)
+
+    def served(self, capability: str = CAPABILITY) -> Route | None:
+        """Return the route in force for a capability."""
+        return self.context.store.routes.load().routes.get(capability)
 
 
 class JudgedWithTraffic:
@@ -191,31 +232,58 @@ class JudgedWithTraffic:
         return await self._real.judge_stage(message)
 
 
+CODE = "def add(self, a, b): return {'sum': a + b}"
+
+
 @asynccontextmanager
-async def made_world(
-    client: Client, root: Path, code: str = "def add(self, a, b): return {'sum': a + b}"
-) -> AsyncIterator[World]:
-    """Make a world in a folder, with both workers and a gateway running."""
+async def made_world(client: Client, root: Path, code: str = CODE, **fields: Any) -> AsyncIterator[World]:
+    """Make a world in a folder, with both workers and a gateway running.
+
+    Args:
+        client: of the Temporal Service.
+        root: the folder.
+        code: of the candidate.
+        fields: `capabilities` beside numbers, and settings other than a test's usual ones.
+    """
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(made_place(client, root, code, **fields))
+        threads = stack.enter_context(ThreadPoolExecutor(8))
+        await stack.enter_async_context(loop_worker(client, world.context, threads))
+        await stack.enter_async_context(_host_worker(client, world.context, world.traffic, threads))
+        yield world
+
+
+@asynccontextmanager
+async def made_place(client: Client, root: Path, code: str = CODE, **fields: Any) -> AsyncIterator[World]:
+    """Make a world in which nobody works: a gateway runs, activities do not."""
     home = Home(root / "home").create()
-    registry = root / "registry"
+    _write_rollouts(home)
+    names = [CAPABILITY, *fields.pop("capabilities", ())]
     unique = uuid.uuid4().hex[:8]
-    settings = Settings(
-        cycle=CycleSettings(max_concurrent_upgrades=1),
-        agent=AgentSettings(registry=registry),
-        notifications=NotificationSettings(console=False),
-        roles=PEOPLE,
-        temporal=TemporalSettings(task_queue=f"loop-{unique}", host_name=unique),
-    )
+    settings = _settings(root / "registry", unique, fields)
     with built_context(home, settings, client) as context:
-        control = _installed(context, write_package(root / "calculator-1.0.0", manifest("1.0.0")))
-        candidate = _offered(registry, numbers_plugin(code))
-        async with AsyncExitStack() as stack:
-            await stack.enter_async_context(_gateway(home, settings))
-            traffic = Traffic()
-            threads = stack.enter_context(ThreadPoolExecutor(8))
-            await stack.enter_async_context(loop_worker(client, context, threads))
-            await stack.enter_async_context(_host_worker(client, context, traffic, threads))
-            yield World(home, context, client, traffic, control, candidate, unique)
+        versions = {name: _both_versions(context, root, name, code) for name in names}
+        async with _gateway(home, settings):
+            yield World(home, context, client, Traffic(), versions, unique)
+
+
+def _settings(registry: Path, unique: str, fields: Mapping[str, Any]) -> Settings:
+    return Settings(
+        **{
+            "cycle": CycleSettings(max_concurrent_upgrades=1),
+            "agent": AgentSettings(registry=registry),
+            "notifications": NotificationSettings(console=False),
+            "roles": PEOPLE,
+            "temporal": TemporalSettings(task_queue=f"loop-{unique}", host_name=unique),
+            **fields,
+        }
+    )
+
+
+def _write_rollouts(home: Home) -> None:
+    """Let every decision lead to the short rollout."""
+    plans = {"rollouts": dict.fromkeys(("standard", "new_capability"), SHORT)}
+    (home.config / ROLLOUTS_FILE_NAME).write_text(json.dumps(plans), encoding="utf-8")
 
 
 def _host_worker(client: Client, context: Context, traffic: Traffic, threads: ThreadPoolExecutor) -> Worker:
@@ -224,24 +292,36 @@ def _host_worker(client: Client, context: Context, traffic: Traffic, threads: Th
     return worker_of(client, context.settings.temporal.host_queue, activities=activities, activity_executor=threads)
 
 
-def _installed(context: Context, folder: Path) -> PluginVersion:
+def _both_versions(context: Context, root: Path, capability: str, code: str) -> tuple[PluginVersion, PluginVersion]:
+    plugin = plugin_of(capability)
+    before = write_package(root / f"{plugin}-1.0.0", manifest("1.0.0", capability), _named(ADD_CODE, capability))
+    after = write_package(
+        root / "registry" / "packages" / plugin / "1.1.0",
+        manifest("1.1.0", capability),
+        _named(numbers_plugin(code), capability),
+    )
+    return _installed(context, before, capability), _version_of(read_package(after))
+
+
+def _named(code: str, capability: str) -> str:
+    return code.replace('"numbers"', f'"{capability}"').replace("'numbers'", f"'{capability}'")
+
+
+def _installed(context: Context, folder: Path, capability: str) -> PluginVersion:
     package = context.packages.add(folder)
-    version = PluginVersion(plugin="calculator", version=package.contract.version, digest=package.digest)
+    version = _version_of(package)
     now = datetime.now(UTC)
     context.store.packages.put(package, now)
     context.folders.install(version)
     context.store.routes.save(
-        context.store.routes.load().with_route(Route(capability=CAPABILITY, control=version)), now
+        context.store.routes.load().with_route(Route(capability=capability, control=version)), now
     )
     return version
 
 
-def _offered(registry: Path, code: str) -> PluginVersion:
-    from plugins.core.packages import read_package
-
-    folder = write_package(registry / "packages" / "calculator" / "1.1.0", manifest("1.1.0"), code)
-    package = read_package(folder)
-    return PluginVersion(plugin="calculator", version=package.contract.version, digest=package.digest)
+def _version_of(package: PluginPackage) -> PluginVersion:
+    contract = package.contract
+    return PluginVersion(plugin=contract.name, version=contract.version, digest=package.digest)
 
 
 @asynccontextmanager
@@ -259,9 +339,6 @@ async def _gateway(home: Home, settings: Settings) -> AsyncIterator[None]:
         await task
 
 
-def forget(path: Path) -> None:
-    """Remove a folder."""
-    shutil.rmtree(path, ignore_errors=True)
-
-
-HOUR = timedelta(hours=1)
+async def nowhere() -> Client:
+    """Return a client of a Temporal Service that is not there; it connects when it is first used."""
+    return await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
