@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from activities.registration import Desk, Occasion, register
@@ -23,6 +22,7 @@ from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore, read_package
 from store.database import Store, open_store
+from tests.children import own_children
 from tests.plugins.factories import ADD, ADD_CODE, a_manifest, an_object, write_package
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,7 +64,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     )
     await host.close()
     store.close()
-    assert psutil.Process().children() == []
+    assert own_children() == []
 
 
 async def registered(
@@ -205,7 +205,7 @@ async def test_a_plugin_that_does_not_do_what_it_says_is_refused_in_the_sandbox_
     result = await registered(desk, write_package(tmp_path / "source", code=broken))
     assert result.failed_phase is RegistrationPhase.SANDBOX
     assert told in result.summary
-    assert psutil.Process().children() == []
+    assert own_children() == []
     assert actions(desk.store, "calculator@1.0.0") == ["plugin.refused"]
 
 

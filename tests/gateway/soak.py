@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from domain.routing import PluginVersion
+from tests.children import own_children
 from tests.gateway.factories import Agent, House, Running, house, route
 
 AGENTS = 4
@@ -127,7 +128,7 @@ async def _disturb(
         await running.admin.set_route(route(wanted, capability=name))
         seen.swaps += 1
         if seen.swaps % 3 == 0:
-            youngest = max(psutil.Process().children(), key=lambda child: child.create_time())
+            youngest = max(own_children(), key=lambda child: child.create_time())
             youngest.kill()
             seen.kills += 1
 
@@ -143,7 +144,7 @@ async def _weighed(running: Running, plugins: int) -> Weight:
     await asyncio.sleep(0.5)
     gc.collect()
     here = psutil.Process()
-    children = here.children(recursive=True)
+    children = own_children(recursive=True)
     return Weight(
         door_mib=_private_mib(here),
         plugins_mib=sum(map(_private_mib, children)),

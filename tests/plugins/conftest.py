@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from tests.children import own_children
 from tests.plugins.factories import ADD_CODE, add_package, write_package
 
 Adder = Callable[..., PluginVersion]
 
 
-def is_pythons_own(child: psutil.Process) -> bool:
-    """Say whether a process is the resource tracker that `multiprocessing` keeps for itself."""
-    with contextlib.suppress(psutil.Error):
-        return "multiprocessing" in " ".join(child.cmdline())
-    return True
-
-
 @pytest.fixture(autouse=True)
 async def nothing_is_left_running() -> AsyncIterator[None]:
     """See that a test leaves no process behind."""
-    before = set(psutil.Process().children())
+    before = set(own_children())
     yield
     for _ in range(200):
-        left = [child for child in set(psutil.Process().children()) - before if not is_pythons_own(child)]
+        left = set(own_children()) - before
         if not left:
             return
         await asyncio.sleep(0.01)
