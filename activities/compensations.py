@@ -17,6 +17,7 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context, beating
+from activities.loading import put_in_force
 from activities.snapshots import restore
 from domain.base import JsonObject
 from domain.compensations import ActionResult, CompensatingAction, CompensationKind, CompensationState
@@ -92,7 +93,7 @@ class CompensationActivities:
             if before is None:
                 await gateway.remove_route(str(action.arguments["capability"]))
             else:
-                await gateway.set_route(Route.model_validate(before))
+                await put_in_force(gateway, self._context.packages, Route.model_validate(before))
 
     async def _remove_plugin(self, action: CompensatingAction) -> None:
         version = PluginVersion.model_validate(action.arguments["version"])

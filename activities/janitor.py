@@ -3,6 +3,7 @@
 Rules:
 - An upgrade is an orphan when the store says it is under way and Temporal says no workflow of its id is running.
 - A place held by an upgrade that has ended is given back.
+- Plugin folders that were lost are made again from the routes and the packages.
 - Ledger rows and snapshots are kept as long as the settings say; a snapshot an open upgrade needs is always kept,
   and so is the newest one.
 
@@ -21,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities import messages as m
 from activities.context import Context, beating
 from domain.upgrades import OUTCOMES, UpgradeRecord
+from plugins.core.catalogue import Catalogue
 
 
 class JanitorActivities:
@@ -47,7 +49,13 @@ class JanitorActivities:
                 released_slots=await asyncio.to_thread(self._release, open_ids),
                 pruned_calls=await asyncio.to_thread(self._prune_calls, message.at),
                 pruned_snapshots=await asyncio.to_thread(self._prune_snapshots, message.at, open_ids),
+                restored_plugins=await asyncio.to_thread(self._restore_plugins),
             )
+
+    def _restore_plugins(self) -> int:
+        registered = {package.digest for package in self._store.packages.list()}
+        catalogue = Catalogue(self._context.home.plugins, self._context.packages, self._context.folders)
+        return len(catalogue.restore(self._store.routes.load(), registered))
 
     async def _is_carried(self, record: UpgradeRecord) -> bool:
         for workflow_id in (f"upgrade-{record.capability}", f"rollback-{record.id}"):

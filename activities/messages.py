@@ -346,3 +346,4 @@ class Swept(Model):
     released_slots: int = 0
     pruned_calls: int = 0
     pruned_snapshots: int = 0
+    restored_plugins: int = 0

@@ -1,24 +1,26 @@
-"""Spec 3.1, registration - decides how a candidate gets from the registry to a place behind the door.
+"""Spec 9.1, registration and validation steps - decides how a candidate gets a place behind the door and keeps it.
 
 Rules:
-- The package is copied by content: what was checked is what runs, whatever happens to the registry meanwhile.
-- Registered means installed, started, warmed up and without traffic; only a rollout gives it callers.
+- Registered means through all five phases, started, warmed up and without traffic; only a rollout gives it callers.
+- A version that cannot run beside the one it replaces goes through the phases that start nothing; the others follow
+  when the rollout has ended the old one.
+- What cannot be proved of its interface may pass, because a person was asked about it when the upgrade was decided.
 - Validated means called as an agent would call it: every golden example of the capability, through the version that is
   in force.
 
-Not here: starting and swapping (`gateway/`, `plugins/core/`).
+Not here: the five phases (`activities/registration.py`), starting and swapping (`gateway/`, `plugins/core/`).
 """
 
 from __future__ import annotations
-
-import asyncio
 
 from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context, beating
+from activities.loading import desk_of
+from activities.registration import Occasion, examine, register
 from domain.opportunities import Remedy
-from domain.routing import PluginVersion
+from domain.plugins import LoadingStrategy
 from domain.upgrades import UpgradePlan
 
 
@@ -30,14 +32,23 @@ class PluginActivities:
 
     @activity.defn
     async def register_plugin(self, message: m.StepInput) -> m.StepReport:
-        """Install the candidate and load it behind the door."""
-        version = _remedy(message.plan).package
-        async with beating(), self._context.gateway() as gateway:
-            report = await gateway.load(version)
-        await asyncio.to_thread(self._remember, message, version)
-        return m.StepReport(
-            passed=True, summary=f"{version.id} started in {report.seconds:.1f} s and serves nobody yet."
+        """Take the candidate through the five phases of registration and load it behind the door."""
+        remedy = _remedy(message.plan)
+        folder = self._context.packages.path(remedy.package.digest)
+        occasion = Occasion(
+            at=message.at,
+            actor=LOOP,
+            source="plugin registry",
+            subject=message.plan.id,
+            accept_unproven=bool(remedy.doubts),
         )
+        alone = message.plan.loading_strategy is LoadingStrategy.STANDARD
+        async with beating(), self._context.gateway() as gateway:
+            result = await (examine if alone else register)(desk_of(self._context, gateway), folder, occasion)
+        seconds = sum(report.seconds for report in result.phases)
+        done = "may be started once the old version has ended" if alone else "is registered and serves nobody yet"
+        summary = f"{remedy.package.id} {done}, after {seconds:.1f} s."
+        return m.StepReport(passed=result.passed, summary=summary if result.passed else result.summary)
 
     @activity.defn
     async def validate_upgrade(self, message: m.StepInput) -> m.StepReport:
@@ -76,18 +87,6 @@ class PluginActivities:
             if (route := routes.get(capability)) is None or route.control is None or route.control.version != version
         ]
         return m.Validated(checked=len(latest), wrong=tuple(wrong))
-
-    def _remember(self, message: m.StepInput, version: PluginVersion) -> None:
-        self._context.folders.experiment(version)
-        self._context.store.packages.put(self._context.packages.get(version.digest), message.at)
-        self._context.store.audit.append(
-            key=f"{message.plan.id}/plugin.registered",
-            at=message.at,
-            actor=LOOP,
-            action="plugin.registered",
-            subject=message.plan.id,
-            detail=version.model_dump(mode="json"),
-        )
 
 
 def _remedy(plan: UpgradePlan) -> Remedy:

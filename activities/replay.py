@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from activities.context import Context
 from domain.base import JsonObject
 from domain.calls import ErrorKind
-from domain.contracts import Comparator, MethodSignature, PluginContract
+from domain.contracts import MethodSignature, PluginContract
 from domain.experiments import PairedOutcome
 from domain.performance import CallMeasurement, HostUsage
 from domain.routing import PluginVersion
+from plugins.core.environments import Environments
 from plugins.core.failures import PluginFailure
 from plugins.core.process import PluginProcess
 
@@ -56,8 +57,9 @@ class Bench:
     async def start(cls, context: Context, version: PluginVersion) -> Bench:
         """Start a version alone."""
         begun = time.perf_counter()
-        contract = context.packages.get(version.digest).contract
-        process = await PluginProcess.start(context.packages.path(version.digest), contract)
+        package = context.packages.get(version.digest)
+        folder = await Environments(context.packages).folder_of(package)
+        process = await PluginProcess.start(folder, package.contract)
         return cls(process=process, start_ms=(time.perf_counter() - begun) * 1000)
 
     def begin(self) -> None:
@@ -178,4 +180,4 @@ async def _pair(control: Bench, candidate: Bench, call: ReplayCall, repeats: int
 
 
 def _same(method: MethodSignature, before: JsonObject | None, after: JsonObject | None) -> bool:
-    return method.comparator is Comparator.IGNORE or before == after
+    return before is not None and after is not None and method.agree(before, after)

@@ -1,7 +1,8 @@
 """Spec 5.1, progressive delivery - decides how a stage is put in force and from which counts it is judged.
 
 Rules:
-- A stage is a route: the control, the candidate, and the candidate's share.
+- A stage is a route: the control, the candidate, and the candidate's share. A hot swap has no share: the candidate
+  becomes the control. A `standard` replacement is registered and started when the old version has ended.
 - Every gate is judged on the ledger's exact counts since the stage began; the gateway is asked to write out what it
   still holds first, and when it does not answer the counts say so (`source_up`).
 - Every look is kept, with its counts and its reason.
@@ -18,7 +19,10 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context, beating
+from activities.loading import GatewayDoor, RegisteringDoor, bring_alone, desk_of, put_in_force
+from activities.registration import Occasion
 from domain.errors import GatewayUnreachable
+from domain.plugins import LoadingStrategy
 from domain.rollouts import Metric, Rollout, RolloutDecision, Sample, StageGate
 from domain.routing import Route
 from engines import rollouts as engine
@@ -35,16 +39,28 @@ class RolloutActivities:
     async def activate_stage(self, message: m.StageInput) -> m.Done:
         """Give the candidate the stage's share of traffic."""
         stage = message.rollout.plan.stages[message.index]
-        route = _route(message.rollout, stage.share)
-        await self._set(route.model_copy(update={"allowed_callers": stage.target_criteria.callers}))
+        if message.rollout.strategy is LoadingStrategy.STANDARD:
+            await self._replace(message)
+        else:
+            route = _route(message.rollout, stage.share)
+            if route.candidate is not None:
+                route = route.model_copy(update={"allowed_callers": stage.target_criteria.callers})
+            await self._set(route)
         return m.Done()
 
     @activity.defn
     async def set_share(self, message: m.ShareChange) -> m.Done:
-        """Let the candidate serve another share; nothing to do when it never served."""
+        """Let the candidate serve another share; nothing to do when it never served.
+
+        One that cannot run beside the old version cannot share with it, and goes with the first step down.
+        """
         rollout = await asyncio.to_thread(self._store.rollouts.find, f"rollout-{message.upgrade_id}")
-        if rollout is not None:
-            await self._set(_route(rollout, message.share))
+        if rollout is None:
+            return m.Done()
+        if rollout.strategy is not LoadingStrategy.STANDARD:
+            await self._set(_shared(rollout, message.share))
+        elif rollout.control is not None and message.share < 1:
+            await self._set(Route(capability=rollout.capability, control=rollout.control))
         return m.Done()
 
     @activity.defn
@@ -79,13 +95,29 @@ class RolloutActivities:
             actor=LOOP,
             action=message.action,
             subject=rollout.upgrade_id,
-            detail={"detail": message.detail, "status": rollout.status},
+            detail={"detail": message.detail, "status": rollout.status, "strategy": rollout.strategy},
         )
         return m.Done()
 
     async def _set(self, route: Route) -> None:
         async with beating(), self._context.gateway() as gateway:
-            await gateway.set_route(route)
+            await put_in_force(gateway, self._context.packages, route)
+
+    async def _replace(self, message: m.StageInput) -> None:
+        """End the old version, register the new one, and give it the callers."""
+        candidate = message.rollout.candidate
+        packages = self._context.packages
+        occasion = Occasion(
+            at=message.at,
+            actor=LOOP,
+            source="plugin registry",
+            subject=message.rollout.upgrade_id,
+            accept_unproven=True,
+        )
+        async with beating(), self._context.gateway() as gateway:
+            desk = desk_of(self._context, gateway)
+            door = RegisteringDoor(GatewayDoor(gateway), desk, packages.path(candidate.digest), occasion)
+            await bring_alone(door, candidate, packages.get(candidate.digest).contract)
 
     async def _flush(self) -> bool:
         try:
@@ -121,6 +153,13 @@ class RolloutActivities:
 
 
 def _route(rollout: Rollout, share: float) -> Route:
+    """Return the route of a stage."""
+    if rollout.strategy is LoadingStrategy.HOT_SWAP:
+        return Route(capability=rollout.capability, control=rollout.candidate)
+    return _shared(rollout, share)
+
+
+def _shared(rollout: Rollout, share: float) -> Route:
     return Route(
         capability=rollout.capability,
         control=rollout.control,

@@ -13,6 +13,7 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context
+from activities.registration import sources_of
 from domain.security import SecurityPolicy
 from engines.security import verify
 
@@ -29,11 +30,8 @@ class SecurityActivities:
         remedy = message.plan.opportunity.remedy
         assert remedy is not None
         folder = self._context.packages.path(remedy.package.digest)
-        sources = {
-            path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8", errors="replace")
-            for path in sorted(folder.rglob("*.py"))
-        }
-        verification = verify(self._context.packages.get(remedy.package.digest), sources, self._policy())
+        package = self._context.packages.get(remedy.package.digest)
+        verification = verify(package, sources_of(folder), policy_of(self._context))
         self._context.store.audit.append(
             key=f"{message.plan.id}/security",
             at=message.at,
@@ -47,12 +45,14 @@ class SecurityActivities:
         summary = f"{passed} of {len(verification.checks)} checks passed. {' '.join(findings)}".strip()
         return m.StepReport(passed=verification.passed, summary=summary)
 
-    def _policy(self) -> SecurityPolicy:
-        allowed = self._context.settings.security
-        return SecurityPolicy(
-            listed={package.id: package.digest for package in self._context.market()},
-            allow_unsigned=allowed.allow_unsigned,
-            permissions=allowed.permissions,
-            network_hosts=allowed.network_hosts,
-            subprocess=allowed.subprocess,
-        )
+
+def policy_of(context: Context) -> SecurityPolicy:
+    """Return what the house allows, and what it knows of the packages on offer."""
+    allowed = context.settings.security
+    return SecurityPolicy(
+        listed={package.id: package.digest for package in context.market()},
+        allow_unsigned=allowed.allow_unsigned,
+        permissions=allowed.permissions,
+        network_hosts=allowed.network_hosts,
+        subprocess=allowed.subprocess,
+    )

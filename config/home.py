@@ -54,7 +54,8 @@ class Home:
             ConfigurationInvalid: they cannot be made.
         """
         try:
-            for folder in (self.config, self.packages, self.plugins, self.snapshots, self.logs):
+            standing = (self.plugins / name for name in ("installed", "experimental", "deprecated", "registry"))
+            for folder in (self.config, self.packages, *standing, self.snapshots, self.logs):
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigurationInvalid(f"The home {self.root} cannot be made: {error.strerror}.", hint=_HINT) from error

@@ -60,12 +60,20 @@ OPPORTUNITY_TRANSITIONS: Mapping[OpportunityStatus, frozenset[OpportunityStatus]
 
 
 class Remedy(Model):
-    """The package that would be installed, and what it would replace."""
+    """The package that would be installed, and what it would replace.
+
+    Attributes:
+        doubts: why callers of what it replaces may not be kept, where that is allowed or not known; a person is asked.
+        side_by_side: whether it may run beside what it replaces; if not, it is put in its place untried, and a person
+            is asked.
+    """
 
     capability: Name
     package: PluginVersion
     replaces: PluginVersion | None = None
     summary: str = ""
+    doubts: tuple[str, ...] = ()
+    side_by_side: bool = True
 
     @property
     def is_new(self) -> bool:

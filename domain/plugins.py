@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from domain.base import Model
+from domain.base import Model, Moment
 from domain.routing import PluginVersion
 
 
@@ -53,6 +53,39 @@ class Standing(StrEnum):
     DEPRECATED = "deprecated"
 
 
+class LifecycleEvent(StrEnum):
+    """What happens to a version that is worth an entry in the audit log."""
+
+    LOADED = "loaded"
+    FAILED = "failed"
+    SERVING = "serving"
+    DRAINING = "draining"
+    REVIVED = "revived"
+    STOPPED = "stopped"
+    RESTARTED = "restarted"
+    QUARANTINED = "quarantined"
+    HOOK_FAILED = "hook_failed"
+    CIRCUIT_OPENED = "circuit_opened"
+    CIRCUIT_CLOSED = "circuit_closed"
+    UNINSTALLED = "uninstalled"
+
+
+class PluginEvent(Model):
+    """Something that happened to a version, and why."""
+
+    version: PluginVersion
+    event: LifecycleEvent
+    reason: str = Field(default="", max_length=2_000)
+
+
+class LifecycleRecord(Model):
+    """An event of a version on its way to the audit log."""
+
+    id: str
+    at: Moment
+    happened: PluginEvent
+
+
 class LoadReport(Model):
     """How a version was brought up.
 
@@ -70,6 +103,42 @@ class LoadReport(Model):
     warm_up_calls: int = Field(ge=0)
     seconds: float = Field(ge=0)
     already_loaded: bool = False
+
+
+class LoadingStrategy(StrEnum):
+    """How a version comes into service (3.4).
+
+    `hot_swap`: beside the old one, then one switch, then the old one ends.
+    `blue_green`: the same, but the old one stays whole for a while and is switched back to if the new one is sick.
+    `canary`: beside the old one, for a share of the callers.
+    `standard`: the old one ends first, for plugins of which two versions cannot run side by side.
+    """
+
+    HOT_SWAP = "hot_swap"
+    BLUE_GREEN = "blue_green"
+    CANARY = "canary"
+    STANDARD = "standard"
+
+
+class LoadResult(Model):
+    """How a version came into service, or why it did not.
+
+    Attributes:
+        serving: capabilities that the version answers for now, with the share of their callers.
+        replaced: the version that answered before, by capability; nothing for a new one.
+        switched_back: the version had callers and lost them again, to the one before it.
+        seconds: from the order to its end.
+        reason: why it does not serve; empty when it does.
+    """
+
+    strategy: LoadingStrategy
+    version: PluginVersion
+    passed: bool
+    serving: dict[str, float] = Field(default_factory=dict)
+    replaced: dict[str, PluginVersion] = Field(default_factory=dict)
+    switched_back: bool = False
+    seconds: float = Field(default=0.0, ge=0)
+    reason: str = ""
 
 
 class UnloadReport(Model):
@@ -94,7 +163,8 @@ class LoadedVersion(Model):
         instances: processes alive and ready.
         in_flight: calls being served or waiting for an instance.
         restarts: instances started again since the version was loaded.
-        rss_bytes: resident memory of all instances.
+        spares: instances kept warm beside them.
+        rss_bytes: resident memory of all of them.
         reason: why the version is in quarantine, else empty.
     """
 
@@ -103,5 +173,6 @@ class LoadedVersion(Model):
     instances: int = Field(ge=0)
     in_flight: int = Field(ge=0)
     restarts: int = Field(ge=0)
+    spares: int = Field(default=0, ge=0)
     rss_bytes: int = Field(ge=0)
     reason: str = ""

@@ -3,6 +3,7 @@
 Rules:
 - Five roles. Each row of the table says all that its role may do; what it does not say is refused.
 - Reading is open to every role.
+- Who installs or retires a plugin by hand goes past the loop's gates, and so must have full control.
 
 Not here: who holds a role (`config/`), proving that they are who they say.
 """
@@ -39,6 +40,8 @@ class Command(StrEnum):
     PROMOTE = "promote"
     ROLLBACK_UPGRADE = "rollback_upgrade"
     CONFIGURE_LOOP = "configure_loop"
+    INSTALL_PLUGIN = "install_plugin"
+    RETIRE_PLUGIN = "retire_plugin"
 
 
 _OPERATE = frozenset({Command.START_UPGRADE, Command.PAUSE, Command.RESUME, Command.PROMOTE, Command.ROLLBACK_UPGRADE})

@@ -18,6 +18,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from domain.base import Model, Moment, Share
+from domain.plugins import LoadingStrategy
 from domain.routing import PluginVersion, Unit
 
 
@@ -281,7 +282,11 @@ class StageState(Model):
 
 
 class Rollout(Model):
-    """One rollout, as the store remembers it."""
+    """One rollout, as the store remembers it.
+
+    Attributes:
+        strategy: how the candidate comes into service (3.4).
+    """
 
     id: str
     upgrade_id: str
@@ -293,6 +298,7 @@ class Rollout(Model):
     stages: tuple[StageRecord, ...] = ()
     reason: str = ""
     host: str = "local"
+    strategy: LoadingStrategy = LoadingStrategy.CANARY
 
 
 class RolloutResult(Model):

@@ -20,6 +20,7 @@ from domain.compensations import CompensationKind, RollbackResult, RollbackType
 from domain.decisions import Decision
 from domain.experiments import CapabilityVariant, Hypothesis, SuccessCriteria
 from domain.opportunities import UpgradeOpportunity
+from domain.plugins import LoadingStrategy
 from domain.rollouts import RolloutConfiguration, StageRecord
 
 
@@ -81,6 +82,7 @@ class UpgradePlan(Model):
     """Everything an upgrade needs to know at its start.
 
     Attributes:
+        loading_strategy: how the candidate comes into service (3.4).
         host: name of the machine the agent lives on; its queue does what is bound to it.
         approved_by: the person who already agreed, when nobody needs to be asked again.
         approval_timeout: how long the loop waits for a person before it takes silence for no.
@@ -96,6 +98,7 @@ class UpgradePlan(Model):
     variants: tuple[CapabilityVariant, ...] = ()
     success_criteria: SuccessCriteria | None = None
     rollout_config: RolloutConfiguration
+    loading_strategy: LoadingStrategy = LoadingStrategy.CANARY
     reversibility_plan: ReversibilityPlan = ReversibilityPlan()
     approval_timeout: timedelta = timedelta(hours=72)
     approved_by: str | None = None

@@ -5,7 +5,8 @@
 Rules:
 - Approved from `approve_at` on, the threshold itself included; the confidence is the composite, or one minus it.
 - A person is asked when the composite is below `auto_approve_threshold` or the risk above
-  `require_human_approval_above_risk`; a value that meets its limit exactly asks nobody.
+  `require_human_approval_above_risk`; a value that meets its limit exactly asks nobody. A person is asked, too, when
+  it is not proved that the callers of the running version are kept.
 - An opportunity without a remedy is never approved: there is nothing to install.
 - Composites are rounded to twelve digits, so that a sum that is 0.7 on paper is 0.7 here.
 
@@ -67,7 +68,7 @@ def evaluate(opportunity: UpgradeOpportunity, free_resources: float, limits: Dec
         composite=total,
         scores=scores,
         reasoning=_reasoning(opportunity, scores, total, limits),
-        needs_approval=approved and bool(_reasons_to_ask(scores, total, limits)),
+        needs_approval=approved and bool(_reasons_to_ask(opportunity, scores, total, limits)),
         conditions=_conditions(opportunity.remedy) if approved and opportunity.remedy else (),
         recommendation="" if approved else _recommendation(opportunity, scores),
     )
@@ -84,12 +85,20 @@ def _gains(scores: DecisionScores) -> dict[str, float]:
     return {factor: 1 - value if factor in COSTS else value for factor, value in values.items()}
 
 
-def _reasons_to_ask(scores: DecisionScores, total: float, limits: DecisionLimits) -> tuple[str, ...]:
+def _reasons_to_ask(
+    opportunity: UpgradeOpportunity, scores: DecisionScores, total: float, limits: DecisionLimits
+) -> tuple[str, ...]:
     reasons = []
     if total < limits.auto_approve_threshold:
         reasons.append(f"{total:.3f} is below {limits.auto_approve_threshold:g}, from which nobody is asked")
     if scores.risk > limits.require_human_approval_above_risk:
         reasons.append(f"risk {scores.risk:.2f} is above {limits.require_human_approval_above_risk:g}")
+    if opportunity.remedy is not None and opportunity.remedy.doubts:
+        reasons.append(f"callers may not be kept: {opportunity.remedy.doubts[0].rstrip('.')}")
+    if opportunity.remedy is not None and not opportunity.remedy.side_by_side:
+        reasons.append(
+            f"{opportunity.remedy.package.id} cannot run beside what it replaces, so nothing can try it first"
+        )
     return tuple(reasons)
 
 
@@ -107,7 +116,7 @@ def _reasoning(
     if opportunity.remedy is None:
         sentences.append("No package of the registry would do it, so there is nothing to install.")
     elif total >= limits.approve_at:
-        ask = _reasons_to_ask(scores, total, limits)
+        ask = _reasons_to_ask(opportunity, scores, total, limits)
         sentences.append(f"A person is asked: {'; '.join(ask)}." if ask else "Nobody needs to be asked.")
     return tuple(sentences)
 
@@ -117,7 +126,7 @@ def _conditions(remedy: Remedy) -> tuple[str, ...]:
         f"{remedy.package.id} passes all five security checks.",
         "Every gate of the rollout is proved good.",
     ]
-    if remedy.replaces is not None:
+    if remedy.replaces is not None and remedy.side_by_side:
         conditions.append(f"{remedy.replaces.id} stays ready to take its callers back.")
     return tuple(conditions)
 

@@ -3,7 +3,9 @@
 Rules:
 - A running capability is remedied by its own plugin: the newest release above the running one, of the same major
   version unless no other is newer. Pre-releases are never taken.
-- A version that lacks a method the running one has is no remedy: its callers would lose it.
+- A version that lacks a method the running one has, or breaks its interface within a major version, is no remedy: its
+  callers would lose it. What is not proved, or allowed by a new major version, is a doubt that the remedy carries.
+- Where the contract of either version forbids that two run side by side, the remedy says so.
 - A new capability is given to the plugin that has the wanted method, fits the words best and risks least; its newest
   release is taken.
 - Between equals the lower name and then the lower digest decide, so that the same market gives the same remedy.
@@ -13,10 +15,12 @@ Not here: what the remedy is worth (`engines/estimates.py`).
 
 from __future__ import annotations
 
+from domain.compatibility import InterfaceChange, Verdict
 from domain.contracts import InterfaceDefinition, PluginContract, PluginPackage
 from domain.gaps import CapabilityGap
 from domain.opportunities import Landscape, Remedy
 from domain.routing import PluginVersion
+from engines.compatibility import compare_interfaces
 from engines.estimates import risk_of
 from engines.words import fit, profile
 
@@ -43,9 +47,17 @@ def newer_version(landscape: Landscape, capability: str, method: str | None = No
         and needed <= _methods(package.contract, capability)
         and package.contract.interface(capability) is not None
     ]
-    same_major = [package for package in better if package.contract.version.numbers[0] == running.version.numbers[0]]
-    best = _newest(same_major or better)
-    return _remedy(capability, best, running) if best else None
+    before = running_contract(landscape, running)
+    changes = {package.digest: _change(before, package.contract, capability) for package in better}
+    kept = [package for package in better if not _breaks(changes[package.digest])]
+    same_major = [package for package in kept if package.contract.version.numbers[0] == running.version.numbers[0]]
+    best = _newest(same_major or kept)
+    if best is None:
+        return None
+    doubts = tuple(map(str, changes[best.digest].breaches))
+    side_by_side = best.contract.hot_swap_safe and (before is None or before.hot_swap_safe)
+    remedy = _remedy(capability, best, running)
+    return remedy.model_copy(update={"doubts": doubts, "side_by_side": side_by_side})
 
 
 def new_capability(landscape: Landscape, gap: CapabilityGap) -> Remedy | None:
@@ -82,6 +94,17 @@ def running_contract(landscape: Landscape, version: PluginVersion | None) -> Plu
     """Return the contract of a version that runs, if its package is known."""
     found = package_of(landscape, version) if version else None
     return found.contract if found else None
+
+
+def _change(before: PluginContract | None, after: PluginContract, capability: str) -> InterfaceChange:
+    """Return what a package does to a capability; a running version whose contract is not known promised nothing."""
+    old, new = before.interface(capability) if before else None, after.interface(capability)
+    assert new is not None
+    return compare_interfaces(old or new, new)
+
+
+def _breaks(change: InterfaceChange) -> bool:
+    return change.verdict is Verdict.BREAKING and not change.is_new_major
 
 
 def _methods(contract: PluginContract | None, capability: str) -> set[str]:

@@ -92,11 +92,20 @@ def static_analysis(package: PluginPackage, sources: Sources, policy: SecurityPo
 
 
 def dependency_scan(package: PluginPackage, sources: Sources, policy: SecurityPolicy) -> SecurityCheck:
-    """Pass code that imports the standard library and its own files only; a plugin's process has nothing else."""
-    del package, policy
+    """Pass code that imports the standard library and its own files only; a plugin's process has nothing else.
+
+    What a plugin with locked requirements imports beside these comes from them, or the plugin does not start.
+    """
+    del policy
+    severity = WARNING if package.contract.requirements else ERROR
     own = {PurePosixPath(path).parts[0].removesuffix(".py") for path in sources}
     findings = [
-        _finding("undeclared_import", f"{use.what} is neither in the standard library nor in the package.", use)
+        _finding(
+            "undeclared_import",
+            f"{use.what} is neither in the standard library nor in the package.",
+            use,
+            severity=severity,
+        )
         for use in _all_imports(sources)
         if use.rule not in sys.stdlib_module_names and use.rule not in own
     ]

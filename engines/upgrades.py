@@ -7,12 +7,19 @@ Rules:
 - A replacement must win an experiment when A/B testing is on; a new capability has nothing to be compared with.
 - A new capability is given to whole callers: one who has found a tool does not lose it with the next call.
 - Where nothing may be taken back without a person, no stage takes itself back.
+- How the candidate comes into service (3.4) follows from what is known:
+
+      standard     the contracts forbid that it runs beside the old version: no measurement, no experiment, no stages
+      canary       the rollout has a stage for a share of the callers
+      blue_green   its only stage serves everyone and has gates: the old version stays whole until they are proved good
+      hot_swap     its only stage has no gates, or there is no old version to go back to
 
 Not here: doing the steps (`workflows/upgrade.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 
@@ -20,6 +27,7 @@ from domain.compensations import CompensationKind
 from domain.decisions import Decision
 from domain.experiments import CapabilityVariant, Hypothesis
 from domain.opportunities import Remedy, UpgradeOpportunity
+from domain.plugins import LoadingStrategy
 from domain.rollouts import AutoRollback, RolloutConfiguration
 from domain.routing import Unit, VariantName
 from domain.upgrades import (
@@ -73,19 +81,20 @@ def make_plan(
     remedy = opportunity.remedy
     if remedy is None or not decision.approved:
         raise ValueError(f"opportunity {opportunity.id} has no approved remedy and cannot be planned")
-    tested = policy.ab_testing and remedy.replaces is not None
+    tested = policy.ab_testing and remedy.replaces is not None and remedy.side_by_side
     rollout = _rollout_for(remedy, policy)
     return UpgradePlan(
         id=origin.plan_id,
         cycle_id=origin.cycle_id,
         opportunity=opportunity,
         decision=decision,
-        implementation_steps=_steps(origin.plan_id, rollout, tested=tested),
+        implementation_steps=_steps(origin.plan_id, rollout, _kinds(remedy, tested=tested)),
         requires_ab_test=tested,
         hypothesis=_hypothesis(remedy, policy) if tested else None,
         variants=_variants(remedy) if tested else (),
         success_criteria=policy.success_criteria if tested else None,
         rollout_config=rollout,
+        loading_strategy=_strategy(remedy, rollout),
         reversibility_plan=ReversibilityPlan(automatic=policy.automatic_rollback),
         approval_timeout=policy.approval_timeout,
         host=origin.host,
@@ -97,6 +106,10 @@ def _rollout_for(remedy: Remedy, policy: PlanPolicy) -> RolloutConfiguration:
     rollout = policy.rollout
     if remedy.is_new:
         rollout = rollout.model_copy(update={"unit": Unit.CALLER})
+    if not remedy.side_by_side:
+        last = len(rollout.stages) - 1
+        whole = rollout.stages[last].model_copy(update={"gates": rollout.gates_of(last)})
+        rollout = rollout.model_copy(update={"stages": (whole,)})
     if policy.automatic_rollback:
         return rollout
     by_hand = AutoRollback(enabled=False)
@@ -104,8 +117,22 @@ def _rollout_for(remedy: Remedy, policy: PlanPolicy) -> RolloutConfiguration:
     return rollout.model_copy(update={"stages": stages})
 
 
-def _steps(plan_id: str, rollout: RolloutConfiguration, *, tested: bool) -> tuple[ImplementationStep, ...]:
-    kinds = [kind for kind in StepType if tested or kind is not StepType.EXPERIMENT]
+def _strategy(remedy: Remedy, rollout: RolloutConfiguration) -> LoadingStrategy:
+    if not remedy.side_by_side:
+        return LoadingStrategy.STANDARD
+    if len(rollout.stages) > 1:
+        return LoadingStrategy.CANARY
+    return LoadingStrategy.BLUE_GREEN if remedy.replaces and rollout.gates_of(0) else LoadingStrategy.HOT_SWAP
+
+
+def _kinds(remedy: Remedy, *, tested: bool) -> list[StepType]:
+    left_out = set() if tested else {StepType.EXPERIMENT}
+    if not remedy.side_by_side:
+        left_out.add(StepType.PERFORMANCE)
+    return [kind for kind in StepType if kind not in left_out]
+
+
+def _steps(plan_id: str, rollout: RolloutConfiguration, kinds: Sequence[StepType]) -> tuple[ImplementationStep, ...]:
     steps: list[ImplementationStep] = []
     for kind in kinds:
         known = _STEPS[kind]

@@ -212,7 +212,7 @@ class CallPath:
                 target.version, job.tool.route.capability, job.tool.method, job.arguments
             )
         except PluginFailure as failure:
-            return ended(error=failure.kind, message=failure.message)
+            return ended(error=failure.kind, message=_told(failure, job.call_id))
         except asyncio.CancelledError:
             self._remember(job, target, ended(error=ErrorKind.CANCELLED, message="The caller went away."), final=True)
             raise
@@ -288,6 +288,13 @@ def _target(tool: RoutedTool, variant: VariantName | None) -> Target | None:
 def _may_repeat(target: Target, error: ErrorKind) -> bool:
     """Say whether another version may answer after this failure."""
     return error in _NEVER_RAN or (target.tool.repeatable and error not in NOT_THE_VERSIONS_FAULT)
+
+
+def _told(failure: PluginFailure, call_id: str) -> str:
+    """Return what the agent reads of a failure; a call that nobody knows the end of has to be spoken about later."""
+    if failure.kind is ErrorKind.OUTCOME_UNKNOWN:
+        return f"{failure.message} This was call {call_id}; look whether it was done before it is made again."
+    return failure.message
 
 
 def _no_such_tool(name: str, closest: list[str]) -> str:

@@ -19,8 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from domain.base import Model
 from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySample
+from domain.plugins import LifecycleRecord
 
-Entry = CallRecord | CapabilityRequest | OutcomeReport | ReplaySample
+Entry = CallRecord | CapabilityRequest | OutcomeReport | ReplaySample | LifecycleRecord
 """Everything the ledger writes."""
 
 

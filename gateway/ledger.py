@@ -29,10 +29,11 @@ from typing import Protocol, TypeVar
 
 from domain.calls import CallRecord, CapabilityRequest, OutcomeReport, ReplaySample
 from domain.errors import StoreUnusable
+from domain.plugins import LifecycleRecord
 from gateway.journal import Entry, Journal
 
 _LOG = logging.getLogger(__name__)
-E = TypeVar("E", CallRecord, CapabilityRequest, OutcomeReport, ReplaySample)
+E = TypeVar("E", CallRecord, CapabilityRequest, OutcomeReport, ReplaySample, LifecycleRecord)
 LONGEST_PAUSE_SECONDS = 10.0
 
 
@@ -224,6 +225,7 @@ class StoreSink:
     Args:
         calls, requests, outcomes: append a batch of one kind.
         samples: add a batch of replay samples.
+        lifecycle: append a batch of what happened to versions.
     """
 
     def __init__(
@@ -233,8 +235,10 @@ class StoreSink:
         requests: Callable[[Sequence[CapabilityRequest]], None],
         outcomes: Callable[[Sequence[OutcomeReport]], None],
         samples: Callable[[Sequence[ReplaySample]], None],
+        lifecycle: Callable[[Sequence[LifecycleRecord]], None],
     ) -> None:
         self._calls, self._requests, self._outcomes, self._samples = calls, requests, outcomes, samples
+        self._lifecycle = lifecycle
 
     def write(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Write each kind in one transaction and return what is left: everything from the first refused kind on.
@@ -246,6 +250,7 @@ class StoreSink:
         _write(self._requests, [entry for entry in entries if isinstance(entry, CapabilityRequest)], left)
         _write(self._outcomes, [entry for entry in entries if isinstance(entry, OutcomeReport)], left)
         _write(self._samples, [entry for entry in entries if isinstance(entry, ReplaySample)], left)
+        _write(self._lifecycle, [entry for entry in entries if isinstance(entry, LifecycleRecord)], left)
         if left:
             _LOG.warning("The store did not take %d entries of the ledger; they wait.", len(left))
         return left

@@ -19,11 +19,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from domain.errors import StoreUnusable
+from domain.plugins import LifecycleRecord
 from domain.routing import RoutingTable
 from gateway.journal import Entry
 from gateway.ledger import StoreSink
 from store.database import Store
 
+ACTOR = "gateway"
 _LOG = logging.getLogger(__name__)
 
 
@@ -103,4 +105,18 @@ class Memory:
             requests=store.requests.append,
             outcomes=store.outcomes.append,
             samples=lambda samples: store.samples.add(samples, self._replay_samples),
+            lifecycle=lambda records: _audit(store, records),
         ).write(entries)
+
+
+def _audit(store: Store, records: Sequence[LifecycleRecord]) -> None:
+    for record in records:
+        happened = record.happened
+        store.audit.append(
+            key=f"plugin/{record.id}",
+            at=record.at,
+            actor=ACTOR,
+            action=f"plugin.{happened.event}",
+            subject=happened.version.id,
+            detail={"digest": happened.version.digest, "reason": happened.reason},
+        )

@@ -26,7 +26,7 @@ from starlette.types import ASGIApp
 from config.home import Home
 from config.settings import Settings
 from domain.calls import CallRecord
-from domain.plugins import LoadedVersion
+from domain.plugins import LifecycleRecord, LoadedVersion, PluginEvent
 from gateway.admin import AdminPort
 from gateway.admin_client import GatewayAddress, GatewayStatus
 from gateway.app import Entrance, Managers, Watched, build_app, names_of
@@ -95,7 +95,7 @@ class Gateway:
             settings.ab_testing.replay_samples,
         )
         self._metrics = DoorMetrics()
-        self._host = PluginHost(PackageStore(home.packages), quarantined=self._on_quarantine)
+        self._host = PluginHost(PackageStore(home.packages), quarantined=self._on_quarantine, told=self._on_event)
         self._notices = Notices(self._outside.listener, settings.gateway.request_pause_seconds, time.monotonic)
         self._bursts = ErrorBursts()
         self.ledger = Ledger(
@@ -165,6 +165,9 @@ class Gateway:
 
     def _on_quarantine(self, version: LoadedVersion) -> None:
         self._notices.notice(quarantine_noticed(version, _now()))
+
+    def _on_event(self, happened: PluginEvent) -> None:
+        self.ledger.add(LifecycleRecord(id=uuid.uuid4().hex, at=_now(), happened=happened))
 
     def _metrics_page(self) -> str:
         standing = Standing(

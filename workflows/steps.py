@@ -141,6 +141,7 @@ class Steps:
             plan=self._plan.rollout_config,
             status=RolloutStatus.PENDING,
             host=self._plan.host,
+            strategy=self._plan.loading_strategy,
         )
         result = await workflow.execute_child_workflow(
             RolloutWorkflow.run,

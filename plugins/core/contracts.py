@@ -136,9 +136,19 @@ def _faults_of(contract: PluginContract) -> Iterator[Fault]:
         for number, method in enumerate(interface.methods):
             path = f"$.provided_interfaces[{index}].methods[{number}]"
             yield from _method_faults(path, interface.name, method)
+        for number, event in enumerate(interface.events):
+            yield from _schema_faults(f"$.provided_interfaces[{index}].events[{number}]", event.payload_schema)
         for number, data_type in enumerate(interface.data_types):
             yield from _schema_faults(f"$.provided_interfaces[{index}].data_types[{number}]", data_type.json_schema)
     yield from _health_faults(contract)
+
+
+def schema_faults(path: str, schema: JsonValue) -> Iterator[Fault]:
+    """Yield what keeps a document from being the schema of a method's input or output."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        yield path, "must say type: object"
+    else:
+        yield from _schema_faults(path, schema)
 
 
 def _method_faults(path: str, capability: str, method: MethodSignature) -> Iterator[Fault]:

@@ -39,6 +39,11 @@ class PluginFolders:
         """Let a version stand among those that are out of service."""
         self._stand(version, Standing.DEPRECATED)
 
+    def remove(self, version: PluginVersion) -> None:
+        """Let a version stand nowhere."""
+        for standing in Standing:
+            self._pointer(version, standing).unlink(missing_ok=True)
+
     def standing_of(self, version: PluginVersion) -> Standing | None:
         """Return where a version stands, None if nowhere."""
         return next((standing for standing in Standing if self._pointer(version, standing).exists()), None)

@@ -4,9 +4,10 @@ Rules:
 - Versions run side by side; which of them a caller reaches is decided elsewhere.
 - Loading is idempotent, and what is loaded has been proven ready; a package changed on disk neither loads nor restarts.
 - Arguments are checked before they are sent, results before they are returned.
-- A call whose instance died is repeated once, on another instance, if its method has no side effects; otherwise its
+- A call whose instance died is repeated once, on another instance, if its method may be called twice; otherwise its
   caller is told that the outcome is unknown.
 - Unloading waits for the calls that run, up to its deadline, and tells how many it cut off.
+- Uninstalling puts a version down, lets its last hook run in a process of its own, and removes what was made to run it.
 
 Not here: routing, recording, and answering a candidate's failure from the control (`gateway/`).
 """
@@ -21,11 +22,11 @@ from domain.base import JsonObject
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract, tool_name
 from domain.errors import PluginRegistrationFailed, UpgradeLoopError
-from domain.plugins import LoadedVersion, LoadReport, PluginState, UnloadReport
+from domain.plugins import LifecycleEvent, LoadedVersion, LoadReport, PluginEvent, PluginState, UnloadReport
 from domain.routing import PluginVersion
-from plugins.core.contracts import MethodChecks
+from plugins.core.channel import Progress
 from plugins.core.failures import PluginFailure
-from plugins.core.lifecycle import RunningVersion
+from plugins.core.lifecycle import Request, RunningVersion, Watchers
 from plugins.core.loader import Loader, Program
 from plugins.core.packages import PackageStore
 from plugins.core.sandbox import Jail
@@ -38,6 +39,7 @@ class PluginHost:
         packages: where the packages lie.
         jail: the walls around each process; plain ones when not given.
         quarantined: told of a version that is put into quarantine; must not wait.
+        told: told of everything that happens to a version; must not wait.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class PluginHost:
         *,
         jail: Jail | None = None,
         quarantined: Callable[[LoadedVersion], None] = lambda _: None,
+        told: Callable[[PluginEvent], None] = lambda _: None,
     ) -> None:
         self._packages = packages
-        self._quarantined = quarantined
+        self._watchers = Watchers(quarantined, told)
         self._loader = Loader(packages, jail)
         self._running: dict[str, RunningVersion] = {}
         self._loading: dict[str, asyncio.Task[LoadReport]] = {}
@@ -67,7 +70,15 @@ class PluginHost:
             task.add_done_callback(lambda _: self._loading.pop(version.digest, None))
         return await asyncio.shield(task)
 
-    async def call(self, version: PluginVersion, capability: str, method: str, arguments: JsonObject) -> JsonObject:
+    async def call(
+        self,
+        version: PluginVersion,
+        capability: str,
+        method: str,
+        arguments: JsonObject,
+        *,
+        progress: Progress | None = None,
+    ) -> JsonObject:
         """Call a method of a loaded version and return its result.
 
         Args:
@@ -75,6 +86,7 @@ class PluginHost:
             capability: one of its interfaces.
             method: a method of the interface.
             arguments: as the caller gave them.
+            progress: told how far the call is, if the plugin says so.
 
         Raises:
             PluginFailure: with the kind the ledger records.
@@ -88,8 +100,9 @@ class PluginHost:
             raise PluginFailure(ErrorKind.UNKNOWN_TOOL, text)
         checks.check_arguments(arguments)
         with running.admitted():
-            result = await _answer(running, checks, arguments)
-        checks.check_result(result)
+            deadline = asyncio.get_running_loop().time() + checks.method.timeout_seconds
+            result = await _answer(running, Request(checks, arguments, deadline, progress))
+            checks.check_result(result)
         return result
 
     async def unload(self, digest: str, drain_seconds: float) -> UnloadReport:
@@ -107,6 +120,27 @@ class PluginHost:
         cut_off = running.in_flight
         await self._stop(running)
         return UnloadReport(digest=digest, was_loaded=True, killed_in_flight=cut_off)
+
+    async def uninstall(self, version: PluginVersion, drain_seconds: float) -> None:
+        """Put a version down for good: its `on_uninstall` runs once, and what was made to run it is removed.
+
+        The package itself stays where it is kept; a hook that fails is told of and stops nothing.
+        """
+        await self.unload(version.digest, drain_seconds)
+        reason = ""
+        try:
+            program = await self._program(version)
+            if program.contract.lifecycle_hooks.on_uninstall:
+                process = await self._loader.start_cold(program)
+                try:
+                    await process.hook("on_uninstall")
+                finally:
+                    await process.stop(program.contract.lifecycle_hooks.time_limit_seconds)
+        except UpgradeLoopError as failure:
+            reason = f"on_uninstall: {failure.message}"
+            self._tell(version, LifecycleEvent.HOOK_FAILED, reason)
+        await asyncio.to_thread(self._loader.forget, version.digest)
+        self._tell(version, LifecycleEvent.UNINSTALLED, reason)
 
     async def health(self, digest: str) -> None:
         """Run a loaded version's health check on all its instances.
@@ -150,9 +184,10 @@ class PluginHost:
         elif running is not None:
             return _report(running, 0.0, already_loaded=True)
         try:
-            running = RunningVersion(version, await self._program(version), self._loader, self._quarantined)
+            running = RunningVersion(version, await self._program(version), self._loader, self._watchers)
             await running.start()
         except UpgradeLoopError as error:
+            self._tell(version, LifecycleEvent.FAILED, error.message)
             raise _not_registered(version, error) from error
         self._running[version.digest] = running
         return _report(running, asyncio.get_running_loop().time() - started)
@@ -161,7 +196,10 @@ class PluginHost:
         package = await asyncio.to_thread(self._packages.get, version.digest)
         if package.id != version.id:
             raise PluginRegistrationFailed(f"The package {version.digest} is {package.id}, not {version.id}.")
-        return Program.of(self._packages.path(version.digest), package)
+        return await self._loader.program(package)
+
+    def _tell(self, version: PluginVersion, event: LifecycleEvent, reason: str) -> None:
+        self._watchers.told(PluginEvent(version=version, event=event, reason=reason[:2_000]))
 
     async def _stop(self, running: RunningVersion) -> None:
         self._running.pop(running.version.digest, None)
@@ -171,25 +209,32 @@ class PluginHost:
         return list(self._running.values())
 
 
-async def _answer(running: RunningVersion, checks: MethodChecks, arguments: JsonObject) -> JsonObject:
+async def _answer(running: RunningVersion, request: Request) -> JsonObject:
     """Get an answer within the method's time, in two attempts at most."""
-    deadline = asyncio.get_running_loop().time() + checks.method.timeout_seconds
-    lease = await running.pool.borrow(deadline)
+    lease = await running.pool.borrow(request.deadline)
     try:
-        return await running.call(lease, checks, arguments, deadline)
+        return await running.call(lease, request)
     except PluginFailure as failure:
         if failure.kind is not ErrorKind.PLUGIN_CRASH:
             raise
-        if not checks.method.repeatable:
-            text = f"{failure.message} It may or may not have done what was asked."
-            raise PluginFailure(ErrorKind.OUTCOME_UNKNOWN, text) from failure
+        if not request.checks.method.retryable:
+            raise _unknown(failure) from failure
     finally:
         running.pool.give_back(lease)
-    second = await running.pool.borrow(deadline, avoid=lease.instance)
+    second = await running.pool.borrow(request.deadline, avoid=lease.instance)
     try:
-        return await running.call(second, checks, arguments, deadline)
+        return await running.call(second, request)
+    except PluginFailure as failure:
+        if failure.kind is not ErrorKind.PLUGIN_CRASH or request.checks.method.repeatable:
+            raise
+        raise _unknown(failure) from failure
     finally:
         running.pool.give_back(second)
+
+
+def _unknown(failure: PluginFailure) -> PluginFailure:
+    text = f"{failure.message} It may or may not have done what was asked."
+    return PluginFailure(ErrorKind.OUTCOME_UNKNOWN, text)
 
 
 def _report(running: RunningVersion, seconds: float, *, already_loaded: bool = False) -> LoadReport:

@@ -1,8 +1,8 @@
 """Spec 3.4, bringing a version up - decides when a new instance may take calls.
 
 Rules:
-- Ready means: the process offers its contract's tools, its golden calls of methods without side effects give the
-  stated results, and its health check passes. Callers never meet an instance before that.
+- Ready means: the process offers its contract's tools, its warm-up hook has run, its golden calls of methods without
+  side effects give the stated results, and its health check passes. Callers never meet an instance before that.
 - Few processes start at a time, so that a start-up storm does not make every one of them late.
 - Before an instance is started again its package is read again: what was changed under a running version never runs.
 
@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.base import JsonObject
 from domain.calls import ErrorKind
-from domain.contracts import Comparator, Example, PluginContract, PluginPackage
+from domain.contracts import Example, PluginContract, PluginPackage
 from plugins.core.contracts import MethodChecks, checks_of
+from plugins.core.environments import Environments
 from plugins.core.failures import PluginFailure
 from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
@@ -34,19 +36,13 @@ class Program:
     """A package that can be started: where it lies, what it promises, its compiled schemas."""
 
     folder: Path
-    digest: str
-    contract: PluginContract
+    package: PluginPackage
     checks: Mapping[tuple[str, str], MethodChecks]
 
-    @classmethod
-    def of(cls, folder: Path, package: PluginPackage) -> Program:
-        """Compile a package's schemas."""
-        return cls(folder, package.digest, package.contract, checks_of(package.contract))
-
     @property
-    def id(self) -> str:
-        """`name@version`, as people write it."""
-        return f"{self.contract.name}@{self.contract.version}"
+    def contract(self) -> PluginContract:
+        """What it promises."""
+        return self.package.contract
 
     @property
     def warm_up_calls(self) -> int:
@@ -64,8 +60,18 @@ class Loader:
 
     def __init__(self, packages: PackageStore, jail: Jail | None = None) -> None:
         self._packages = packages
+        self._environments = Environments(packages)
         self._jail = jail or PlainJail()
         self._starting = asyncio.Semaphore(STARTS_AT_A_TIME)
+
+    async def program(self, package: PluginPackage) -> Program:
+        """Get a kept package ready to run.
+
+        Raises:
+            PluginRegistrationFailed: its requirements cannot be installed.
+            NotFound: it is not kept.
+        """
+        return Program(await self._environments.folder_of(package), package, checks_of(package.contract))
 
     async def start(self, program: Program) -> PluginProcess:
         """Start an instance, warm it up, and return it ready for calls.
@@ -73,10 +79,10 @@ class Loader:
         Raises:
             PluginFailure: it is not what its contract promises.
         """
-        work = self._packages.work
         async with self._starting:
-            process = await PluginProcess.start(program.folder, program.contract, jail=self._jail, work=work)
+            process = await self.start_cold(program)
             try:
+                await process.hook("on_warm_up")
                 await _warm_up(process, program)
                 await check_health(process, program)
             except PluginFailure as failure:
@@ -87,6 +93,15 @@ class Loader:
                 raise
         return process
 
+    async def start_cold(self, program: Program) -> PluginProcess:
+        """Start an instance that speaks and offers what it should, and nothing more.
+
+        Raises:
+            PluginFailure: it does not.
+        """
+        work = self._packages.work
+        return await PluginProcess.start(program.folder, program.contract, jail=self._jail, work=work)
+
     async def start_again(self, program: Program) -> PluginProcess:
         """Start an instance in the place of one that died.
 
@@ -95,8 +110,13 @@ class Loader:
             ManifestInvalid: its package was changed since.
             NotFound: its package was removed since.
         """
-        await asyncio.to_thread(self._packages.get, program.digest)
+        await asyncio.to_thread(self._packages.get, program.package.digest)
+        await self._environments.folder_of(program.package)
         return await self.start(program)
+
+    def forget(self, digest: str) -> None:
+        """Remove what was made to run a package."""
+        self._environments.remove(digest)
 
 
 async def check_health(process: PluginProcess, program: Program) -> None:
@@ -122,9 +142,10 @@ async def _warm_up(process: PluginProcess, program: Program) -> None:
                 result = await process.call(capability, method, example.arguments, timeout)
                 checks.check_result(result)
                 if not _as_stated(result, example, checks):
-                    text = f"{program.id} answers example {number} of {checks.tool} otherwise than its contract says."
+                    subject = f"{program.package.id} answers example {number} of {checks.tool}"
+                    text = f"{subject} otherwise than its contract says."
                     raise PluginFailure(ErrorKind.INVALID_RESULT, text)
 
 
-def _as_stated(result: object, example: Example, checks: MethodChecks) -> bool:
-    return example.result is None or checks.method.comparator is Comparator.IGNORE or result == example.result
+def _as_stated(result: JsonObject, example: Example, checks: MethodChecks) -> bool:
+    return example.result is None or checks.method.agree(example.result, result)

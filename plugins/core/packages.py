@@ -17,6 +17,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from pydantic import JsonValue
 from domain.contracts import PluginContract, PluginPackage, tool_name
 from domain.errors import ManifestInvalid, NotFound
 from plugins.core.contracts import Fault, invalid, parse_contract
+from plugins.core.locks import read_lock
 
 MANIFEST = "manifest.json"
 FILE_LIMIT_BYTES = 16 * 1024 * 1024
@@ -70,6 +72,11 @@ class PackageStore:
     def work(self) -> Path:
         """Where running instances have their private folders; on the same disk, never mistaken for a package."""
         return self.root / ".work"
+
+    @property
+    def programs(self) -> Path:
+        """Where packages with requirements of their own are kept ready to run, one folder per digest."""
+        return self.root / ".programs"
 
     def add(self, folder: Path) -> PluginPackage:
         """Copy a package in and return it; a package that is there already stays as it is.
@@ -138,6 +145,7 @@ class PackageStore:
         if _DIGEST.fullmatch(digest):
             (self.root / digest / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(self.root / digest, ignore_errors=True)
+            remove_folder(self.programs / digest)
 
     def _enter(self, copy: Path, digest: str) -> None:
         """Move a finished copy to its place; a damaged package there makes room, a sound one wins."""
@@ -168,6 +176,15 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder, read-only or not."""
+    for place, folders, files in os.walk(folder):
+        for name in (".", *folders, *files):
+            with contextlib.suppress(OSError):
+                Path(place, name).chmod(stat.S_IRWXU)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(files: dict[str, Path], target: Path) -> None:
@@ -251,7 +268,10 @@ def _read_contract(folder: Path, files: dict[str, Path]) -> PluginContract:
     manifest, fault = _read_json(MANIFEST, files)
     if fault:
         raise invalid(str(folder), [(MANIFEST, fault)])
+    if isinstance(manifest, dict):
+        manifest.pop("$schema", None)
     faults = [*_fill_in_schemas(manifest, files), *_entry_point_faults(manifest, files)]
+    faults += _lock_faults(manifest, files)
     return parse_contract(manifest, str(folder), faults)
 
 
@@ -265,7 +285,20 @@ def _read_json(relative: str, files: dict[str, Path]) -> tuple[JsonValue, str]:
         return None, f"is not JSON: {error}"
 
 
+def _lock_faults(manifest: JsonValue, files: dict[str, Path]) -> Iterator[Fault]:
+    lock = manifest.get("requirements") if isinstance(manifest, dict) else None
+    if not isinstance(lock, str):
+        return
+    if lock not in files:
+        yield "$.requirements", f"names {lock}, which is not a file at the top of the package"
+        return
+    _, faults = read_lock(files[lock].read_text(encoding="utf-8", errors="replace"))
+    yield from ((lock, fault) for fault in faults)
+
+
 def _entry_point_faults(manifest: JsonValue, files: dict[str, Path]) -> Iterator[Fault]:
+    if isinstance(manifest, dict) and manifest.get("command"):
+        return
     entry = manifest.get("entry_point", "plugin.py") if isinstance(manifest, dict) else None
     if isinstance(entry, str) and ("/" in entry or not entry.endswith(".py") or entry not in files):
         yield "$.entry_point", f"names {entry}, which is not a .py file at the top of the package"

@@ -1,9 +1,11 @@
 """Spec 3.4, plugin instance - decides when a plugin process is ready and what its answers mean.
 
 Rules:
-- An instance is ready when it speaks the protocol and offers exactly the tools of its contract, schema for schema.
+- An instance is ready when it speaks the protocol and offers the tools of its contract, schema for schema; one that
+  tells later that its tools have changed has to prove it again before it is called.
 - A method's own error is `tool_error`; an answer outside the protocol is `invalid_result`; the end of the process
   during a call is `plugin_crash`; silence is `timeout`, and the plugin is told to give the call up.
+- A lifecycle hook may take as long as its contract says.
 - Stopping closes the input, waits, then ends the whole process group (on Windows: the job).
 
 Not here: restarting, choosing between instances (`lifecycle.py`); checking arguments and results (`contracts.py`).
@@ -13,19 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
 import psutil
-from pydantic import JsonValue
 
 from domain.base import JsonObject
 from domain.calls import ErrorKind
-from domain.contracts import PluginContract, tool_name
-from plugins.core.channel import PROTOCOL_VERSION, Channel
+from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
+from plugins.core.channel import Channel, Progress
+from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
 from plugins.core.jobs import SPAWN_OPTIONS, hold
 from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
@@ -33,9 +33,7 @@ from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
 KILL_SECONDS = 5.0
-INVALID_PARAMS = -32602
-WORDS_LIMIT = 2_000
-"""Characters of a plugin's own words that are told on; they end up in the ledger."""
+PROVE_SECONDS = 10.0
 
 
 class PluginProcess:
@@ -45,6 +43,12 @@ class PluginProcess:
         self._contract = contract
         self._channel = channel
         self._workspace = workspace
+        self._protocol = WireProtocol.MODERN
+        self._names = {
+            (interface.name, method.name): wire_name(interface.name, method)
+            for interface in contract.provided_interfaces
+            for method in interface.methods
+        }
         self.pid = pid
 
     @classmethod
@@ -86,6 +90,29 @@ class PluginProcess:
         return process
 
     @classmethod
+    async def survey(
+        cls, folder: Path, contract: PluginContract, *, jail: Jail | None = None, timeout: float = START_SECONDS
+    ) -> tuple[WireProtocol, list[JsonObject]]:
+        """Ask a foreign server what it speaks and which tools it offers, whatever its contract says of them.
+
+        Raises:
+            PluginFailure: it does not start or does not answer; `details` has its stderr.
+        """
+        workspace = _private_folder(contract, None)
+        try:
+            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+        except BaseException:
+            shutil.rmtree(workspace, ignore_errors=True)
+            raise
+        try:
+            protocol = await greet(process._channel, contract, timeout)
+            return protocol, await offered_tools(process._channel, timeout)
+        except PluginFailure as failure:
+            raise PluginFailure(failure.kind, failure.message, details={"stderr": process.stderr_tail}) from None
+        finally:
+            await process.stop(1.0)
+
+    @classmethod
     async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
         launch = jail.launch(folder, contract, workspace)
         subject = f"{contract.name}@{contract.version}"
@@ -124,27 +151,43 @@ class PluginProcess:
         """The last of what the plugin printed."""
         return self._channel.stderr_tail
 
-    async def call(self, capability: str, method: str, arguments: JsonObject, timeout: float) -> JsonObject:
+    async def call(
+        self,
+        capability: str,
+        method: str,
+        arguments: JsonObject,
+        timeout: float,
+        progress: Progress | None = None,
+    ) -> JsonObject:
         """Call a method.
 
         Args:
             capability: the interface.
-            method: its method.
+            method: one of its methods.
             arguments: already checked against the input schema.
             timeout: seconds to wait.
+            progress: told how far the call is, if the plugin says so.
 
         Raises:
             PluginFailure: with the kind that says what went wrong.
         """
-        name = tool_name(capability, method)
-        answer = await self._channel.request("tools/call", {"name": name, "arguments": arguments}, timeout)
-        result = self._result(answer)
-        if result.get("isError") is True:
-            raise PluginFailure(ErrorKind.TOOL_ERROR, _text_of(result.get("content")))
-        content = result.get("structuredContent")
-        if not isinstance(content, dict):
-            raise PluginFailure(ErrorKind.INVALID_RESULT, f"{name} gave no structured content.")
-        return content
+        if self._channel.tools_changed:
+            await self._prove_again()
+        name = self._names.get((capability, method)) or tool_name(capability, method)
+        params: JsonObject = {"name": name, "arguments": arguments}
+        answer = await self._channel.request("tools/call", params, timeout, progress)
+        return content_of(self._channel, self._contract, name, answer)
+
+    async def hook(self, name: str) -> None:
+        """Run a lifecycle hook, if the contract names one.
+
+        Raises:
+            PluginFailure: it failed, or took too long.
+        """
+        hooks = self._contract.lifecycle_hooks
+        if name in hooks.named:
+            answer = await self._channel.request("upgrade_loop/hook", {"name": name}, hooks.time_limit_seconds)
+            result_of(self._channel, answer)
 
     async def ping(self, timeout: float = 5.0) -> None:
         """Ask for a sign of life, which comes even while a method runs.
@@ -152,7 +195,9 @@ class PluginProcess:
         Raises:
             PluginFailure: none came.
         """
-        self._result(await self._channel.request("ping", {}, timeout))
+        foreign = bool(self._contract.command) and self._protocol is WireProtocol.MODERN
+        method = "server/discover" if foreign else "ping"  # the newer generation knows no ping; our runtime does
+        result_of(self._channel, await self._channel.request(method, {}, timeout))
 
     async def prove_free(self, timeout: float) -> None:
         """Ask for something that is answered only when no method holds the threads that methods run on.
@@ -160,7 +205,7 @@ class PluginProcess:
         Raises:
             PluginFailure: a method holds one, or the process is gone.
         """
-        self._result(await self._channel.request("tools/list", {}, timeout))
+        result_of(self._channel, await self._channel.request("tools/list", {}, timeout))
 
     def rss_bytes(self) -> int:
         """Return the resident memory, 0 when the process is gone."""
@@ -203,23 +248,17 @@ class PluginProcess:
     async def _prove_ready(self, timeout: float) -> None:
         clock = asyncio.get_running_loop().time
         deadline = clock() + timeout
-        discovered = self._result(await self._channel.request("server/discover", {}, timeout))
-        supported = discovered.get("supportedVersions")
-        if not isinstance(supported, list) or PROTOCOL_VERSION not in supported:
-            raise PluginFailure(ErrorKind.UNAVAILABLE, f"{self._channel.subject} does not speak {PROTOCOL_VERSION}.")
-        offered = self._result(await self._channel.request("tools/list", {}, deadline - clock())).get("tools")
-        if differences := _differences(self._contract, offered):
-            text = f"{self._channel.subject} does not offer what its contract says: {'; '.join(differences)}."
+        self._protocol = await greet(self._channel, self._contract, timeout)
+        if told := differences(self._contract, await offered_tools(self._channel, deadline - clock())):
+            text = f"{self._channel.subject} does not offer what its contract says: {'; '.join(told)}."
             raise PluginFailure(ErrorKind.UNAVAILABLE, text)
 
-    def _result(self, answer: JsonObject) -> JsonObject:
-        result = answer.get("result")
-        if isinstance(result, dict):
-            return result
-        error = answer.get("error")
-        code, message = (error.get("code"), error.get("message")) if isinstance(error, dict) else (None, "no result")
-        kind = ErrorKind.UNKNOWN_TOOL if code == INVALID_PARAMS else ErrorKind.INVALID_RESULT
-        raise PluginFailure(kind, f"{self._channel.subject}: {str(message)[:WORDS_LIMIT]}.")
+    async def _prove_again(self) -> None:
+        """Let a process that says its tools are others now show them; it ends if they are."""
+        self._channel.tools_changed = False
+        told = differences(self._contract, await offered_tools(self._channel, PROVE_SECONDS))
+        if told:
+            self._channel.break_off(f"no longer offers what its contract says ({'; '.join(told)})")
 
 
 def _private_folder(contract: PluginContract, work: Path | None) -> Path:
@@ -230,29 +269,3 @@ def _private_folder(contract: PluginContract, work: Path | None) -> Path:
     except OSError as error:
         text = f"{contract.name}@{contract.version} could not be given a folder of its own: {error}."
         raise PluginFailure(ErrorKind.UNAVAILABLE, text) from error
-
-
-def _text_of(content: JsonValue) -> str:
-    items = content if isinstance(content, list) else []
-    texts = [item.get("text") for item in items if isinstance(item, dict)]
-    told = " ".join(text for text in texts if isinstance(text, str))
-    return told[:WORDS_LIMIT] or "the method failed without a word"
-
-
-def _differences(contract: PluginContract, offered: JsonValue) -> list[str]:
-    """Say in which tools the offer and the contract differ, empty when they agree."""
-    promised = {
-        tool_name(interface.name, method.name): _digest(method.input_schema, method.output_schema)
-        for interface in contract.provided_interfaces
-        for method in interface.methods
-    }
-    tools = [tool for tool in offered if isinstance(tool, dict)] if isinstance(offered, list) else []
-    found = {str(tool.get("name")): _digest(tool.get("inputSchema"), tool.get("outputSchema")) for tool in tools}
-    missing = [f"{name} is missing" for name in promised.keys() - found.keys()]
-    extra = [f"{name} is not in the contract" for name in found.keys() - promised.keys()]
-    changed = [f"{name} has other schemas" for name in promised.keys() & found.keys() if promised[name] != found[name]]
-    return sorted(missing + extra + changed)
-
-
-def _digest(*schemas: JsonValue) -> str:
-    return hashlib.sha256(json.dumps(schemas, sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,10 @@ Rules:
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
 - `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
+- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`.
+- `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
+- A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
+  set.
 - A request that is none is answered with an error; it stops neither the reading nor the plugin.
 - At the end of input the running calls may finish, then `on_stop` runs, then the process ends; after
   `LAST_WORDS_SECONDS` it ends whatever still runs, so a plugin never outlives its host.
@@ -38,6 +42,7 @@ PROTOCOL_KEY = "io.modelcontextprotocol/protocolVersion"
 LINE_LIMIT = 8 * 1024 * 1024
 MESSAGE_LIMIT = 2_000
 OPEN_FILES = 256
+SITE = "_site"
 SHARED_MEMORY_MB = 1_024
 LAST_WORDS_SECONDS = 5.0
 
@@ -53,11 +58,11 @@ class Refused(Exception):
         self.error = {"code": code, "message": message} | ({} if data is None else {"data": data})
 
 
-def contain(memory_mb: int) -> None:
+def contain(memory_mb: int, *, shared: bool = True) -> None:
     """Give up what the process must not have, before any foreign code is imported.
 
-    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, without counting against the
-    plugin the address space that the allocator merely reserves. On Windows the host's job object does this.
+    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, but leaves the allocator what it
+    merely reserves. A foreign server may reserve what it likes. On Windows the host's job object does this.
     """
     if sys.platform == "win32":
         return
@@ -71,7 +76,8 @@ def contain(memory_mb: int) -> None:
     if memory_mb:
         private, everything = memory_mb << 20, (memory_mb + SHARED_MEMORY_MB) << 20
         resource.setrlimit(resource.RLIMIT_DATA, (private, private))
-        resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
+        if shared:
+            resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
     die_with_host()
 
 
@@ -120,9 +126,9 @@ def describe_tool(folder: str, capability: str, method: dict[str, Any]) -> dict[
 class Plugin:
     """The plugin's code, imported, and what of its manifest it really offers."""
 
-    def __init__(self, folder: str) -> None:
-        self.manifest = read_json(folder, "manifest.json")
-        sys.path.insert(0, folder)
+    def __init__(self, folder: str, manifest: dict[str, Any]) -> None:
+        self.manifest = manifest
+        sys.path[:0] = [folder, f"{folder}{os.sep}{SITE}"]
         self.module = importlib.import_module(self.manifest.get("entry_point", "plugin.py").removesuffix(".py"))
         self.tools: list[dict[str, Any]] = []
         self.functions: dict[str, Callable[..., Any]] = {}
@@ -206,6 +212,9 @@ class Server:
                 self.list(message["id"], {"tools": plugin.tools})
             elif message["method"] == "tools/call":
                 self.call(plugin, message["id"], params)
+            elif message["method"] == "upgrade_loop/hook":
+                self.settle(plugin.hook(params["name"]))
+                self.reply(message["id"], {"resultType": "complete"})
             else:
                 raise Refused(UNKNOWN_METHOD, "Method not found", message["method"])
         except Refused as refusal:
@@ -226,7 +235,8 @@ class Server:
         if function is None:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
         try:
-            value = function(**params.get("arguments", {}))
+            more = {"progress": self.progress_of(params)} if takes_progress(function) else {}
+            value = function(**params.get("arguments", {}), **more)
         except Exception as error:
             self.reply_failure(identifier, error)
             return
@@ -234,6 +244,18 @@ class Server:
             self.await_and_reply(identifier, value)
         else:
             self.reply_result(identifier, value)
+
+    def progress_of(self, params: dict[str, Any]) -> Callable[..., None]:
+        """Return what a method calls to say how far it is; it says nothing when nobody asked."""
+        token = params.get("_meta", {}).get("progressToken")
+
+        def progress(done: float, total: float | None = None, message: str = "") -> None:
+            if token is not None:
+                more = {"total": total, "message": message}
+                told = {"progressToken": token, "progress": done} | {key: more[key] for key in more if more[key]}
+                self.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
+
+        return progress
 
     def await_and_reply(self, identifier: Any, value: Awaitable[Any]) -> None:
         """Let a coroutine run beside the others; its answer is sent when it has one."""
@@ -308,6 +330,19 @@ class Server:
             self.answers.flush()
 
 
+def takes_progress(function: Any) -> bool:
+    """Say whether a method asks for the function that reports progress; `inspect` is slow to import."""
+    code = getattr(function, "__code__", None)
+    return code is not None and "progress" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+
+
+def exec_beside(name: str) -> dict[str, Any]:
+    """Return what a file that lies beside this one defines; the import system would open the whole folder to it."""
+    import runpy
+
+    return runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))  # noqa: PTH100, PTH118, PTH120
+
+
 def check_version(params: dict[str, Any]) -> None:
     """Refuse a request that names a protocol generation we do not speak."""
     wanted = params.get("_meta", {}).get(PROTOCOL_KEY, PROTOCOL_VERSION)
@@ -336,11 +371,15 @@ def shorten(error: BaseException) -> str:
 def main(arguments: list[str]) -> None:
     """Serve the plugin of a package folder until the end of input."""
     folder = os.path.abspath(arguments[0])  # noqa: PTH100 - pathlib doubles the start-up
-    contain(int(arguments[1]) if len(arguments) > 1 else 0)
+    manifest = read_json(folder, "manifest.json")
+    command = manifest.get("command")
+    contain(int(arguments[1]) if len(arguments) > 1 else 0, shared=not command)
+    if command:
+        exec_beside("foreign.py")["become"](command, folder, SITE)
     server = Server(*take_channel())
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     try:
-        server.work(Plugin(folder))
+        server.work(Plugin(folder, manifest))
     except BaseException:  # whatever threads the plugin has left: without this one it is of no use
         sys.excepthook(*sys.exc_info())
         os._exit(1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.decisions import Decision, DecisionLimits, DecisionScores
 from engines.decisions import COSTS, WEIGHTS, composite, evaluate
-from tests.engines.factories import opportunity
+from tests.engines.factories import opportunity, remedy
 
 SHARES = st.floats(0, 1)
 SCORES = st.builds(DecisionScores, value=SHARES, risk=SHARES, complexity=SHARES, alignment=SHARES, resources=SHARES)
@@ -88,6 +88,23 @@ def test_high_risk_asks_a_person_whatever_the_composite() -> None:
 
     assert decide(limits=limits, estimated_risk=0.21, **fields).needs_approval
     assert not decide(limits=limits, estimated_risk=0.2, **fields).needs_approval
+
+
+def test_a_doubt_whether_callers_are_kept_asks_a_person_whatever_the_composite() -> None:
+    doubtful = remedy(doubts=("text.run, input $.a: may be refused now.",))
+    decision = decide(estimated_value=1, estimated_risk=0, estimated_complexity=0, remedy=doubtful)
+
+    assert decision.needs_approval
+    assert "callers may not be kept: text.run, input $.a: may be refused now" in decision.reasoning[-1]
+
+
+def test_a_version_that_nothing_can_try_first_asks_a_person_and_promises_no_way_back_that_is_ready() -> None:
+    alone = remedy(side_by_side=False)
+    decision = decide(estimated_value=1, estimated_risk=0, estimated_complexity=0, remedy=alone)
+
+    assert decision.needs_approval
+    assert "text@1.1.0 cannot run beside what it replaces" in decision.reasoning[-1]
+    assert not any("stays ready" in condition for condition in decision.conditions)
 
 
 def test_without_a_remedy_nothing_is_approved() -> None:

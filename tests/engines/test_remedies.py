@@ -161,3 +161,49 @@ def test_a_package_is_known_by_its_digest_whether_installed_or_on_offer() -> Non
     assert running_contract(scene, version_of(RUNNING)) == RUNNING.contract
     assert running_contract(scene, None) is None
     assert package_of(scene, version_of(package("weather"))) is None
+
+
+def narrowed(**change: Any) -> list[dict[str, Any]]:
+    """Return the interface `text` with a method whose input says more than before."""
+    return [{"name": "text", "version": "1.1.0", "methods": [method(input_schema={"type": "object", **change})]}]
+
+
+def test_a_version_that_breaks_its_callers_is_no_remedy_and_an_older_one_that_keeps_them_is() -> None:
+    breaking = package("text", "1.2.0", provided_interfaces=narrowed(required=["language"]))
+    keeping = package("text", "1.1.0")
+
+    assert newer_version(landscape(breaking), "text") is None
+    assert chosen(newer_version(landscape(breaking, keeping), "text")) == "text@1.1.0"
+
+
+def test_what_is_not_proved_is_a_doubt_of_the_remedy() -> None:
+    unproven = package("text", "1.1.0", provided_interfaces=narrowed(**{"x-limit": 3}))
+
+    remedy = newer_version(landscape(unproven), "text")
+
+    assert remedy is not None
+    assert len(remedy.doubts) == 1
+    assert "x-limit" in remedy.doubts[0]
+
+
+@pytest.mark.parametrize(("old_is_safe", "new_is_safe"), [(True, True), (True, False), (False, True)])
+def test_a_remedy_runs_beside_the_old_version_if_both_contracts_allow_it(
+    *, old_is_safe: bool, new_is_safe: bool
+) -> None:
+    old = package("text", "1.0.0", hot_swap_safe=old_is_safe)
+    place = landscape(package("text", "1.1.0", hot_swap_safe=new_is_safe)).model_copy(update={"installed": (old,)})
+
+    remedy = newer_version(place, "text")
+
+    assert remedy is not None
+    assert remedy.side_by_side is (old_is_safe and new_is_safe)
+
+
+def test_a_new_major_version_of_the_interface_may_break_and_is_a_doubt() -> None:
+    interface = narrowed(required=["language"])
+    interface[0]["version"] = "2.0.0"
+
+    remedy = newer_version(landscape(package("text", "2.0.0", provided_interfaces=interface)), "text")
+
+    assert remedy is not None
+    assert "must have `language`" in remedy.doubts[0]

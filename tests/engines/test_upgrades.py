@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from domain.compensations import CompensationKind
+from domain.opportunities import Remedy
+from domain.plugins import LoadingStrategy
 from domain.rollouts import RolloutConfiguration
 from domain.routing import Unit
 from domain.upgrades import PlanOrigin, PlanPolicy, StepType, UpgradePlan
@@ -28,14 +30,59 @@ ROLLOUT = RolloutConfiguration.model_validate(
 )
 
 
-def plan(*, ab_testing: bool = True, automatic_rollback: bool = True, **fields: Any) -> UpgradePlan:
+def plan(
+    *,
+    ab_testing: bool = True,
+    automatic_rollback: bool = True,
+    rollout: RolloutConfiguration = ROLLOUT,
+    **fields: Any,
+) -> UpgradePlan:
     idea = opportunity(**fields)
-    policy = PlanPolicy(rollout=ROLLOUT, ab_testing=ab_testing, automatic_rollback=automatic_rollback)
+    policy = PlanPolicy(rollout=rollout, ab_testing=ab_testing, automatic_rollback=automatic_rollback)
     return make_plan(idea, evaluate(idea, 1.0), policy, PlanOrigin(plan_id="plan-1", cycle_id="cycle-1", at=NOW))
 
 
 def test_a_replacement_takes_all_steps_in_the_architectures_order() -> None:
     assert [step.type for step in plan().implementation_steps] == list(StepType)
+
+
+GATE = {"metric": "error_rate", "threshold": 0.1, "evaluation_window": HOUR}
+
+
+def at_once(**fields: Any) -> RolloutConfiguration:
+    """Return a rollout whose only stage serves everyone."""
+    stage = {"name": "all", "traffic_percentage": 100, "duration": HOUR, **fields}
+    return RolloutConfiguration.model_validate({"name": "at once", "stages": [stage]})
+
+
+@pytest.mark.parametrize(
+    ("rollout", "cure", "strategy"),
+    [
+        (ROLLOUT, remedy(), LoadingStrategy.CANARY),
+        (ROLLOUT, remedy(replaces=None), LoadingStrategy.CANARY),
+        (ROLLOUT, remedy(side_by_side=False), LoadingStrategy.STANDARD),
+        (at_once(gates=[GATE]), remedy(), LoadingStrategy.BLUE_GREEN),
+        (at_once(gates=[GATE]), remedy(replaces=None), LoadingStrategy.HOT_SWAP),
+        (at_once(), remedy(), LoadingStrategy.HOT_SWAP),
+        (at_once(gates=[GATE]), remedy(side_by_side=False), LoadingStrategy.STANDARD),
+    ],
+)
+def test_how_the_candidate_comes_into_service_follows_from_the_plan(
+    rollout: RolloutConfiguration, cure: Remedy, strategy: LoadingStrategy
+) -> None:
+    assert plan(rollout=rollout, remedy=cure).loading_strategy is strategy
+
+
+def test_a_version_that_must_be_alone_is_neither_measured_nor_shared_but_its_gates_stand() -> None:
+    first, last = ROLLOUT.stages
+    gates = at_once(gates=[GATE]).stages[0].gates
+    gated = ROLLOUT.model_copy(update={"stages": (first.model_copy(update={"gates": gates}), last)})
+    alone = plan(rollout=gated, remedy=remedy(side_by_side=False))
+
+    assert {StepType.PERFORMANCE, StepType.EXPERIMENT}.isdisjoint(step.type for step in alone.implementation_steps)
+    assert not alone.requires_ab_test
+    (stage,) = alone.rollout_config.stages
+    assert (stage.name, stage.share, stage.gates) == ("all", 1.0, gates)
 
 
 def test_each_step_waits_for_the_one_before_it() -> None:

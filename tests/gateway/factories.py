@@ -48,13 +48,21 @@ DEADLY = "import os; os._exit(3)"
 
 
 def write_plugin(
-    folder: Path, version: str, *, body: str = GOOD, head: str = "", capability: str = "text", **method: Any
+    folder: Path,
+    version: str,
+    *,
+    body: str = GOOD,
+    head: str = "",
+    capability: str = "text",
+    resources: Mapping[str, int] | None = None,
+    **method: Any,
 ) -> Path:
     """Write a plugin with one method `shout`.
 
     Args:
         body: what the method does; it may use `text` and `VERSION`.
         head: what the module does before.
+        resources: its resource requirements, where they are not the usual ones.
         method: fields of the method in the manifest that are not the usual ones.
     """
     name = f"{capability}_plugin"
@@ -71,6 +79,7 @@ def write_plugin(
         "name": name,
         "version": version,
         "description": "Shouts.",
+        "resource_requirements": dict(resources or {}),
         "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
     }
     source = (

@@ -86,6 +86,8 @@ async def test_what_may_have_happened_is_not_done_again_by_another_version(
         result = await agent.call(f"{capability}__shout", {"text": "hello"})
 
     assert (result["isError"], result["_meta"]["error"]) == (True, kind)
+    unknown = kind is ErrorKind.OUTCOME_UNKNOWN
+    assert (f"This was call {result['_meta']['call_id']};" in result["content"][0]["text"]) is unknown
     assert await final_and_not(running, capability) == [(True, "candidate", kind)]
 
 

@@ -213,6 +213,7 @@ def test_a_store_that_does_not_answer_is_waited_for_once_and_not_for_each_kind_o
         requests=refusing("requests"),
         outcomes=refusing("outcomes"),
         samples=refusing("samples"),
+        lifecycle=refusing("lifecycle"),
     )
     request = CapabilityRequest(id="r", kind=RequestKind.ASKED, text="pdf", caller="c", requested_at=NOW)
     sample = ReplaySample(capability="text", method="shout", arguments={}, recorded_at=NOW)
@@ -229,7 +230,11 @@ def test_an_entry_that_the_store_refuses_does_not_hold_up_the_others(tmp_path: P
         store.calls.append(records)
 
     sink = StoreSink(
-        calls=append, requests=store.requests.append, outcomes=store.outcomes.append, samples=lambda _: None
+        calls=append,
+        requests=store.requests.append,
+        outcomes=store.outcomes.append,
+        samples=lambda _: None,
+        lifecycle=lambda _: None,
     )
     assert sink.write([call(number) for number in range(6)]) == []
     assert store.calls.totals().total == 5

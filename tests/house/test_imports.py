@@ -51,7 +51,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 PURE = ("domain", "engines")
 OUTSIDE_OF_PURE: dict[str, tuple[str, ...]] = {
     "domain": ("pydantic", "pydantic_core"),
-    "engines": ("pydantic", "numpy", "scipy", "xxhash"),
+    "engines": ("pydantic", "numpy", "scipy", "xxhash", "jsonschema", "referencing"),
 }
 IMPURE_LIBRARY = frozenset(
     {"asyncio", "io", "multiprocessing", "os", "random", "secrets", "shutil", "socket", "sqlite3", "subprocess"}

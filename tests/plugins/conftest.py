@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,23 @@ import pytest
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from tests.children import own_children
 from tests.plugins.factories import ADD_CODE, add_package, write_package
 
 Adder = Callable[..., PluginVersion]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left_running() -> AsyncIterator[None]:
+    """See that a test leaves no process behind."""
+    before = set(own_children())
+    yield
+    for _ in range(200):
+        left = set(own_children()) - before
+        if not left:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"still running: {left}")
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ import pytest
 
 from domain.calls import ErrorKind
 from plugins.core import process as process_module
+from plugins.core.dialects import WORDS_LIMIT
 from plugins.core.failures import PluginFailure
 from plugins.core.jobs import hold
 from plugins.core.packages import read_package
-from plugins.core.process import WORDS_LIMIT, PluginProcess
+from plugins.core.process import PluginProcess
 from plugins.core.sandbox import Launch
 from tests.plugins.factories import (
     ADD,

@@ -136,7 +136,7 @@ asyncio.run(main())
 
 async def test_a_plugin_ends_when_its_host_is_killed(tmp_path: Path, packages: Any, add: Any) -> None:
     body = "def add(self): return {}"
-    version = add(a_manifest(a_tool("add"), resource_requirements={"instances": 2}), numbers_plugin(body))
+    version = add(a_manifest(a_tool("add"), resource_requirements={"instances": 2, "spares": 0}), numbers_plugin(body))
     program = [sys.executable, "-c", HOST, str(packages.root), version.model_dump_json()]
     root = Path(__file__).resolve().parents[2]
     host = await asyncio.create_subprocess_exec(*program, stdout=subprocess.PIPE, cwd=root)

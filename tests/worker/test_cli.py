@@ -125,6 +125,7 @@ def free_port() -> int:
         *(f"upgrades {verb}" for verb in ("", "history", "show", "rollback")),
         *(f"rollouts {verb}" for verb in ("", "show", "pause", "resume", "promote", "abort")),
         *(f"config {verb}" for verb in ("", "show", "check", "apply")),
+        *(f"plugin {v}" for v in ("", "new", "pack", "verify", "compare", "install", "list", "call", "retire")),
         *(f"audit {verb}" for verb in ("", "verify", "show")),
     ],
 )
