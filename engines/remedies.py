@@ -15,6 +15,8 @@ Not here: what the remedy is worth (`engines/estimates.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from domain.compatibility import InterfaceChange, Verdict
 from domain.contracts import InterfaceDefinition, PluginContract, PluginPackage
 from domain.gaps import CapabilityGap
@@ -40,12 +42,8 @@ def newer_version(landscape: Landscape, capability: str, method: str | None = No
     needed = _methods(running_contract(landscape, running), capability) | ({method} if method else set())
     better = [
         package
-        for package in landscape.market
-        if package.contract.name == running.plugin
-        and not package.contract.version.prerelease
-        and package.contract.version > running.version
-        and needed <= _methods(package.contract, capability)
-        and package.contract.interface(capability) is not None
+        for package in _successors(landscape, running, capability)
+        if needed <= _methods(package.contract, capability)
     ]
     before = running_contract(landscape, running)
     changes = {package.digest: _change(before, package.contract, capability) for package in better}
@@ -58,6 +56,15 @@ def newer_version(landscape: Landscape, capability: str, method: str | None = No
     side_by_side = best.contract.hot_swap_safe and (before is None or before.hot_swap_safe)
     remedy = _remedy(capability, best, running)
     return remedy.model_copy(update={"doubts": doubts, "side_by_side": side_by_side})
+
+
+def _successors(landscape: Landscape, running: PluginVersion, capability: str) -> Iterator[PluginPackage]:
+    """Yield the released packages of the running plugin that are newer and still provide the capability."""
+    for package in landscape.market:
+        contract = package.contract
+        newer = contract.version > running.version and not contract.version.prerelease
+        if contract.name == running.plugin and newer and contract.interface(capability) is not None:
+            yield package
 
 
 def new_capability(landscape: Landscape, gap: CapabilityGap) -> Remedy | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -213,20 +213,24 @@ class _Search:
         if is_among(plain, parts) and self._means_the_same(plain):
             return
         kinds = facts.types_of(parts)
-        for keyword in plain:
-            rule = RULES.get(keyword)
-            if rule is not None and (rule.kind is None or rule.kind in kinds) and not rule.follows(parts, plain):
-                narrowed = (*parts, {"type": rule.kind}) if rule.kind else parts
-                demand = {key: plain[key] for key in (keyword, *_BESIDE.get(keyword, ())) if key in plain}
-                yield self._doubt(narrowed, place, keyword, rule.told(keyword, plain), demand=demand)
+        yield from self._ruled(parts, plain, place, kinds)
         for check in _CHECKS:
             if not check.keywords.isdisjoint(plain) and (check.kind is None or check.kind in kinds):
                 narrowed = (*parts, {"type": check.kind}) if check.kind else parts
                 yield from check.doubts(self, narrowed, plain, place)
-        for keyword in plain.keys() - RULES.keys() - _CHECKED:
+        for keyword in sorted(plain.keys() - RULES.keys() - _CHECKED):
             if not self._stated(parts, {keyword: plain[keyword]}):
                 said = f"must meet {keyword}, of which nothing can be proved"
                 yield self._doubt(parts, place, keyword, said, demand={keyword: plain[keyword]})
+
+    def _ruled(self, parts: Parts, plain: Part, place: _Place, kinds: Set[str]) -> Iterator[_Doubt]:
+        """Go through the keywords that a rule of one value decides."""
+        for keyword in (key for key in plain if key in RULES):
+            rule = RULES[keyword]
+            if (rule.kind is None or rule.kind in kinds) and not rule.follows(parts, plain):
+                narrowed = (*parts, {"type": rule.kind}) if rule.kind else parts
+                demand = {key: plain[key] for key in (keyword, *_BESIDE.get(keyword, ())) if key in plain}
+                yield self._doubt(narrowed, place, keyword, rule.told(keyword, plain), demand=demand)
 
     def _stated(self, parts: Parts, demand: Part) -> bool:
         """Say whether a part demands the same in the same words."""
