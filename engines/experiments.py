@@ -73,6 +73,12 @@ def analyse(pairs: Sequence[PairedOutcome], criteria: SuccessCriteria) -> Experi
     )
 
 
+def only_latency_is_open(analysis: ExperimentAnalysis, criteria: SuccessCriteria) -> bool:
+    """Say whether nothing but the scatter of the durations keeps an experiment from its verdict."""
+    unbroken = analysis.pairs >= criteria.min_pairs and analysis.broken <= analysis.repaired
+    return analysis.verdict is Verdict.INCONCLUSIVE and unbroken and analysis.latency_interval is not None
+
+
 def detectable_breakage(pairs: int, criteria: SuccessCriteria) -> float:
     """Return the share of broken calls that `pairs` pairs show significantly with the criteria's power, in (0, 1].
 

@@ -209,8 +209,21 @@ class World:
         """Wait, in real time, until something is so."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not condition():
-            assert asyncio.get_running_loop().time() < deadline, "it did not come to pass"
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"it did not come to pass; what runs: {await self._running()}")
             await asyncio.sleep(0.05)
+
+    async def _running(self) -> list[str]:
+        """Return each workflow that runs, with the activities it waits for."""
+        found = []
+        async for workflow in self.client.list_workflows("ExecutionStatus = 'Running'"):
+            described = await self.client.get_workflow_handle(workflow.id).describe()
+            waiting = [
+                f"{one.activity_type.name} attempt {one.attempt} {one.last_failure.message}"
+                for one in described.raw_description.pending_activities
+            ]
+            found.append(f"{workflow.id}: {waiting or 'no activity'}")
+        return found
 
     def served(self, capability: str = CAPABILITY) -> Route | None:
         """Return the route in force for a capability."""
