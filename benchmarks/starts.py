@@ -6,13 +6,15 @@ Rules:
   its schemas, start the process, make its golden calls.
 - `warm`: the same order for a version that is still running; what taking back the last version costs.
 - Each is measured for every jail of `JAILS`.
-- Memory is what would be free again if the process ended (USS), of processes that have answered one call.
+- Memory is what would be free again if the process ended (USS), of each process of plugins that have answered one call
+  and whose warm spares stand ready.
 
 Not here: versions under load (`swaps.py`), memory over time (`soak.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,9 +52,10 @@ class Start:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What each of many idle plugins holds of its own; MiB."""
+    """What each process of many idle plugins holds of its own; MiB."""
 
     plugins: int
+    processes: int
     p50: float
     most: float
 
@@ -75,7 +78,7 @@ class Starts:
         memory = self.memory
         lines.append(f"goal: process p50 at most {READY_GOAL_MS:.0f} ms")
         held = f"p50 {memory.p50:.1f} MiB, most {memory.most:.1f} MiB (goal: at most {MEMORY_GOAL_MIB:.0f})"
-        lines.append(f"private memory of each of {memory.plugins} idle plugins: {held}")
+        lines.append(f"private memory of each of {memory.processes} processes of {memory.plugins} idle plugins: {held}")
         return lines
 
 
@@ -134,8 +137,10 @@ async def _memory(plugins: int) -> Footprint:
                 version = install(home, "1.0.0", capability)
                 await host.load(version)
                 await host.call(version, capability, METHOD, ARGUMENTS)
+            while sum(loaded.spares for loaded in host.loaded()) < plugins:
+                await asyncio.sleep(0.01)
             children = [one for one in psutil.Process().children(recursive=True) if one.pid not in before]
             private = [child.memory_full_info().uss / 2**20 for child in children]
         finally:
             await host.close()
-    return Footprint(len(private), median(private), max(private))
+    return Footprint(plugins, len(private), median(private), max(private))
