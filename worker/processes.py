@@ -36,7 +36,7 @@ def log_to_stderr(level: int = logging.INFO) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
-    for chatty in ("httpx", "httpcore", "temporalio.worker"):
+    for chatty in ("alembic", "httpx", "httpcore", "temporalio.worker"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
