@@ -50,6 +50,7 @@ async def _post(url: str, event: Event) -> None:
                 answer.raise_for_status()
             except httpx.HTTPError as failure:
                 logger.warning("webhook, attempt %d of %d: %s", attempt, ATTEMPTS, failure)
-                await asyncio.sleep(attempt)
+                if attempt < ATTEMPTS:
+                    await asyncio.sleep(attempt)
             else:
                 return

@@ -3,7 +3,7 @@
 Rules:
 - Work that is bound to the agent's machine goes to that host's queue; all other work to the loop's own queue.
 - A step that changes something is not left while it is still running: cancellation waits for it.
-- A compensation is tried for ever; nothing else may outlive its patience.
+- What takes back and what keeps the books is tried until it is done; a study or a change is tried a few times.
 - What the house itself calls hopeless is not tried again: the worker marks such failures when they leave an activity.
 
 Not here: what the activities do (`activities/`).
