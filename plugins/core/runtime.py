@@ -11,7 +11,8 @@ Rules:
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
 - `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
-- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`.
+- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`; one that
+  takes `ask`, a function that puts a question to the person (`asking.py`).
 - `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
 - A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
   set.
@@ -140,6 +141,8 @@ class Plugin:
                     tool = describe_tool(folder, interface["name"], method)
                     self.tools.append(tool)
                     self.functions[tool["name"]] = function
+        asks = any(takes(function, "ask") for function in self.functions.values())
+        self.asker: Any = exec_beside("asking.py")["asker"] if asks else None
 
     def hook(self, name: str) -> Any:
         """Run a lifecycle hook if the manifest names one; the value may have to be awaited."""
@@ -235,9 +238,10 @@ class Server:
         if function is None:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
         try:
-            more = {"progress": self.progress_of(params)} if takes_progress(function) else {}
+            more = {"progress": self.progress_of(params)} if takes(function, "progress") else {}
+            more |= {"ask": plugin.asker(params)} if takes(function, "ask") else {}
             value = function(**params.get("arguments", {}), **more)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too, is one call's failure
             self.reply_failure(identifier, error)
             return
         if hasattr(value, "__await__"):
@@ -310,7 +314,10 @@ class Server:
         self.send({"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}})
 
     def reply_failure(self, identifier: Any, error: BaseException) -> None:
-        """Send a method's own failure as MCP does, and leave the traceback on stderr."""
+        """Send a method's own failure as MCP does, and leave the traceback on stderr; a question is no failure."""
+        if (asked := getattr(error, "mcp_result", None)) is not None:
+            self.reply(identifier, asked)
+            return
         import traceback
 
         traceback.print_exception(error)
@@ -330,10 +337,10 @@ class Server:
             self.answers.flush()
 
 
-def takes_progress(function: Any) -> bool:
-    """Say whether a method asks for the function that reports progress; `inspect` is slow to import."""
+def takes(function: Any, name: str) -> bool:
+    """Say whether a method takes an argument by keyword only; `inspect` is slow to import."""
     code = getattr(function, "__code__", None)
-    return code is not None and "progress" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    return code is not None and name in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
 def exec_beside(name: str) -> dict[str, Any]:
