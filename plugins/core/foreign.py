@@ -33,4 +33,6 @@ def become(command: list[str], folder: str, site: str) -> None:
         os.execve(program, argv, environment)  # noqa: S606 - no shell is wanted
     import subprocess  # Windows has no exec: the job object holds both processes
 
-    os._exit(subprocess.call([program, *argv[1:]], env=environment))
+    command, flags = [program, *argv[1:]], subprocess.DETACHED_PROCESS
+    # a process without a console hands on only those pipes that are named
+    os._exit(subprocess.call(command, env=environment, creationflags=flags, stdin=0, stdout=1, stderr=2))

@@ -2,9 +2,13 @@
 
 Rules:
 - POSIX: the process leads a session of its own; ending it ends the whole group.
-- Windows: a job object with KILL_ON_JOB_CLOSE and a memory limit; closing it, or the host's death, ends all in it.
+- Windows: the process has no console, inherits its three pipes and no other handle, and is put into a job object, which
+  bounds and ends it and all it starts.
+- The host speaks to a process only when it holds it. On Windows nothing foreign is read before the host has spoken
+  (`runtime_windows.py`), so there is no moment in which a plugin runs outside of its job. The other way, starting the
+  process suspended, would mean to give up asyncio's own way of starting it.
 
-Not here: what the process may see (`sandbox.py`).
+Not here: what the process may see (`sandbox.py`), the limits of a job (`windows_job.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +20,13 @@ import subprocess
 import sys
 from typing import Any, Protocol
 
+from domain.contracts import PluginContract
+from plugins.core.sandbox import MEMORY_FLOOR_MB, memory_limit_mb
+from plugins.core.windows_job import Limits
+
+MOST_PROCESSES = 32
+"""How many there may be of a plugin that may start others."""
+
 
 class Job(Protocol):
     """A process together with all it started."""
@@ -24,41 +35,39 @@ class Job(Protocol):
         """End all of it now; nothing happens when it has ended already."""
 
 
+def limits_of(contract: PluginContract, wrappers: int = 0) -> Limits:
+    """Return what the processes of one instance may use.
+
+    A foreign server is started by our runtime, which waits for it, where a process cannot become another.
+
+    Args:
+        contract: of the plugin.
+        wrappers: processes of ours that stand around the plugin's, with the memory of an interpreter each.
+    """
+    memory = memory_limit_mb(contract)
+    own = MOST_PROCESSES if contract.security_profile.subprocess else 1
+    around = wrappers + bool(contract.command)
+    return Limits(memory, memory + around * MEMORY_FLOOR_MB, own + around)
+
+
 if sys.platform == "win32":
-    import win32api
-    import win32con
-    import win32job
+    from plugins.core.windows_job import WindowsJob
 
     SPAWN_OPTIONS: dict[str, Any] = {
-        "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+        "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS,
+        "close_fds": True,
     }
 
-    class WindowsJob:
-        """A job object that holds one plugin process."""
+    def hold(pid: int, limits: Limits) -> Job:
+        """Put a fresh process into a job of its own.
 
-        def __init__(self, pid: int, memory_mb: int) -> None:
-            create: Any = win32job.CreateJobObject  # the stubs do not know that it returns the handle
-            self._job = create(None, "")
-            limits = win32job.QueryInformationJobObject(self._job, win32job.JobObjectExtendedLimitInformation)
-            limits["BasicLimitInformation"]["LimitFlags"] = (
-                win32job.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | win32job.JOB_OBJECT_LIMIT_JOB_MEMORY
-            )
-            limits["JobMemoryLimit"] = memory_mb << 20
-            win32job.SetInformationJobObject(self._job, win32job.JobObjectExtendedLimitInformation, limits)
-            access = win32con.PROCESS_SET_QUOTA | win32con.PROCESS_TERMINATE
-            process = win32api.OpenProcess(access, False, pid)
-            win32job.AssignProcessToJobObject(self._job, process)
-
-        def kill(self) -> None:
-            """End every process of the job."""
-            win32job.TerminateJobObject(self._job, 1)
-
-    def hold(pid: int, memory_mb: int) -> Job:
-        """Put a fresh process into a job of its own."""
-        return WindowsJob(pid, memory_mb)
+        Raises:
+            OSError: Windows refuses.
+        """
+        return WindowsJob(pid, limits)
 
 else:
-    SPAWN_OPTIONS: dict[str, Any] = {"start_new_session": True}
+    SPAWN_OPTIONS: dict[str, Any] = {"start_new_session": True, "close_fds": True}
 
     class ProcessGroup:
         """A session leader and its group; the memory limit is the process's own (`runtime.contain`)."""
@@ -71,7 +80,7 @@ else:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGKILL)
 
-    def hold(pid: int, memory_mb: int) -> Job:
+    def hold(pid: int, limits: Limits) -> Job:
         """Take hold of a fresh process that leads its own session."""
-        del memory_mb
+        del limits
         return ProcessGroup(pid)

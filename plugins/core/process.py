@@ -27,9 +27,9 @@ from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
 from plugins.core.channel import Channel
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
-from plugins.core.jobs import SPAWN_OPTIONS, hold
+from plugins.core.jobs import SPAWN_OPTIONS, hold, limits_of
 from plugins.core.rounds import FIRST_ROUND, Turn
-from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
+from plugins.core.sandbox import Jail, PlainJail
 
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
@@ -123,13 +123,16 @@ class PluginProcess:
                 *launch.argv,
                 env=dict(launch.environment),
                 cwd=launch.cwd,
-                close_fds=True,
                 **SPAWN_OPTIONS,
             )
         except OSError as error:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be started: {error}.") from error
         pid = transport.get_pid()
-        channel.kill = hold(pid, memory_limit_mb(contract)).kill
+        try:
+            channel.kill = hold(pid, limits_of(contract)).kill
+        except OSError as error:
+            transport.close()
+            raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be bounded: {error}.") from error
         return cls(contract, channel, pid, workspace)
 
     @property

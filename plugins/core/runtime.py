@@ -66,6 +66,7 @@ def contain(memory_mb: int, *, shared: bool = True) -> None:
     merely reserves. A foreign server may reserve what it likes. On Windows the host's job object does this.
     """
     if sys.platform == "win32":
+        exec_beside("runtime_windows.py")["wait_for_host"]()
         return
     import resource
 
@@ -93,7 +94,8 @@ def die_with_host() -> None:
 def take_channel() -> tuple[BinaryIO, BinaryIO]:
     """Move the pipe to private descriptors; leave nothing to read on 0 and stderr on 1."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
+    nothing, unused = os.pipe()  # not the null device, which a jail need not have
+    os.close(unused)
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)

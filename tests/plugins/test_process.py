@@ -20,6 +20,7 @@ from plugins.core.jobs import hold
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
 from plugins.core.sandbox import Launch
+from plugins.core.windows_job import Limits
 from tests.plugins.factories import (
     ADD,
     ADD_CODE,
@@ -184,7 +185,7 @@ for line in sys.stdin:
         ({"result": {"supportedVersions": ["2026-07-28"]}}, "numbers__add is missing"),
         ({"result": {"supportedVersions": ["2026-07-28"], "tools": [5, {"name": ["x"]}]}}, "numbers__add is missing"),
         ({"result": [1]}, "no result"),
-        ({"error": {"code": -1, "message": "y" * 100_000}}, "y" * WORDS_LIMIT),
+        ({"error": {"code": -1, "message": "y" * 20_000}}, "y" * WORDS_LIMIT),
         ({"error": "bad"}, "no result"),
     ],
 )
@@ -281,8 +282,8 @@ async def test_a_process_that_is_gone_is_not_killed_again_by_its_number(
     killed: list[int] = []
 
     class Recorder:
-        def __init__(self, pid: int, memory_mb: int) -> None:
-            self.held = hold(pid, memory_mb)
+        def __init__(self, pid: int, limits: Limits) -> None:
+            self.held = hold(pid, limits)
             self.pid = pid
 
         def kill(self) -> None:
