@@ -29,6 +29,8 @@ from starlette.types import ASGIApp
 
 from config.home import Home
 from config.settings import Settings
+from gateway import acceptor
+from gateway.acceptor import Acceptor
 from gateway.admin_client import remove_address, write_address
 from gateway.connections import WholeAnswers
 from gateway.service import Gateway, Outside
@@ -51,6 +53,7 @@ class QuietServer(uvicorn.Server):
         super().__init__(config)
         self.listens = asyncio.Event()
         self.leaves = asyncio.Event()
+        self._acceptors: list[Acceptor] = []
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -59,11 +62,15 @@ class QuietServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and tell so."""
-        await super().startup(sockets)
+        await super().startup([] if acceptor.NEEDED else sockets)
+        if acceptor.NEEDED:
+            self._acceptors = [Acceptor(one, self._connection) for one in sockets or []]
         self.listens.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut down, and tell so: who waits runs when the connections have been told."""
+        for one in self._acceptors:
+            await asyncio.to_thread(one.close)
         self.leaves.set()
         await super().shutdown(sockets)
 
@@ -71,6 +78,10 @@ class QuietServer(uvicorn.Server):
         """Take nothing new; what runs goes on."""
         self.should_exit = True
         await self.leaves.wait()
+
+    def _connection(self) -> asyncio.Protocol:
+        """Return what serves one connection, as uvicorn makes it."""
+        return WholeAnswers(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 @asynccontextmanager

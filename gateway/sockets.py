@@ -4,7 +4,8 @@ Rules:
 - The supervisor binds the socket and keeps it; the gateway is started with a copy. While the gateway is down, agents'
   connections wait in the system's queue instead of being refused.
 - POSIX: the copy is an inherited descriptor whose number stands in the environment.
-- Windows: the socket is shared with the child's process id, and the share is written to the child's stdin.
+- Windows: the socket is shared with the child's process id, and the share is written to the child's stdin. The child is
+  the Python behind an environment's `python.exe`, which itself would only start that Python, under another id.
 - A socket says that it is TCP. asyncio turns Nagle's algorithm off only for such ones, and with it on, every answer
   that leaves in two parts waits 40 ms for the client's delayed acknowledgement.
 
@@ -14,6 +15,7 @@ Not here: when a gateway is started again (`worker/`).
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import os
 import socket
@@ -92,14 +94,21 @@ def hand_over(
     """
     variables = dict(os.environ if environment is None else environment)
     if sys.platform == "win32":
-        variables[VARIABLE] = f"stdin:{len(sockets)}"
+        command, more = unwrapped(command, sys.executable, getattr(sys, "_base_executable", sys.executable))
+        variables |= {**more, VARIABLE: f"stdin:{len(sockets)}"}
         child = subprocess.Popen(
-            command, cwd=folder, env=variables, stdin=subprocess.PIPE, stdout=output, stderr=output
+            command,
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP,
         )
         assert child.stdin is not None
-        for listening in sockets:
-            child.stdin.write(base64.b64encode(listening.share(child.pid)) + b"\n")
-        child.stdin.close()
+        with contextlib.suppress(OSError), child.stdin:  # a child that is dead already is its supervisor's affair
+            for listening in sockets:
+                child.stdin.write(base64.b64encode(listening.share(child.pid)) + b"\n")
         return child
     descriptors = [listening.fileno() for listening in sockets]
     variables[VARIABLE] = ",".join(map(str, descriptors))
@@ -112,6 +121,19 @@ def hand_over(
         stdout=output,
         stderr=output,
     )
+
+
+def unwrapped(command: Sequence[str], wrapper: str, python: str) -> tuple[list[str], dict[str, str]]:
+    """Return a command, and what to add to its environment, so that the started process is itself the Python.
+
+    Args:
+        command: program and arguments.
+        wrapper: the `python.exe` of an environment.
+        python: the Python it starts; told by whom it is started, it knows the environment.
+    """
+    if command[0] != wrapper or wrapper == python:
+        return list(command), {}
+    return [python, *command[1:]], {"__PYVENV_LAUNCHER__": wrapper}
 
 
 def take_over() -> list[socket.socket]:

@@ -22,6 +22,7 @@ from mcp.client import Client
 
 from config.home import Home
 from domain.errors import GatewayUnreachable, InvalidInput
+from gateway import acceptor
 from gateway.admin_client import AdminClient, read_address
 from gateway.sockets import bind, hand_over, url_of
 from tests.gateway.factories import SLOW, Agent, House, house, route, stored, until
@@ -119,6 +120,21 @@ async def test_a_kill_takes_the_last_moments_of_the_ledger_and_nothing_before(
     found = [record.call_id for record in stored(built.home).final]
     assert found == [*ids, *late][: len(found)]
     assert len(found) >= len(ids)
+
+
+async def test_a_gateway_serves_in_the_way_of_windows_what_another_has_served(
+    tmp_path: Path, sockets: list[socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole gateway with `acceptor.py`, which only Windows needs and every system can run."""
+    monkeypatch.setattr(acceptor, "NEEDED", True)
+    built = house(tmp_path)
+    version = built.install("1.0.0")
+    async with built.running(sockets=sockets) as running:
+        await running.admin.set_route(route(version))
+        assert await shout_once(running.door) == "1.0.0"
+    waiting = asyncio.create_task(shout_once(url_of(sockets[0]) + "/mcp"))
+    async with built.running(sockets=sockets):
+        assert await waiting == "1.0.0"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a console program by Ctrl-Break; see docs/windows.md")

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from domain.errors import InvalidInput
-from gateway.sockets import bind, hand_over, take_over, url_of
+from gateway.acceptor import Acceptor
+from gateway.sockets import bind, hand_over, take_over, unwrapped, url_of
 
 CHILD = """
 import socket, sys
@@ -71,3 +72,49 @@ def test_a_child_serves_what_its_parent_listens_on(pytestconfig: pytest.Config) 
 
 def test_a_process_that_was_given_nothing_takes_nothing_over() -> None:
     assert take_over() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "wrapper", "started", "more"),
+    [
+        (["venv", "-m", "x"], "venv", ["base", "-m", "x"], {"__PYVENV_LAUNCHER__": "venv"}),
+        (["base", "-m", "x"], "base", ["base", "-m", "x"], {}),
+        (["other", "-m", "x"], "venv", ["other", "-m", "x"], {}),
+    ],
+)
+def test_a_child_is_the_python_behind_the_environment(
+    command: list[str], wrapper: str, started: list[str], more: dict[str, str]
+) -> None:
+    assert unwrapped(command, wrapper, "base") == (started, more)
+
+
+class Greeting(asyncio.Protocol):
+    """Says who serves, and closes."""
+
+    def __init__(self, name: bytes) -> None:
+        self.name = name
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(self.name)
+        transport.close()
+
+
+async def greeting_of(connection: socket.socket) -> bytes:
+    reader, writer = await asyncio.open_connection(sock=connection)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_one_acceptor_follows_another_and_between_them_connections_wait() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        address = listening.getsockname()
+        first = Acceptor(listening, lambda: Greeting(b"first"))
+        assert await greeting_of(socket.create_connection(address, 10)) == b"first"
+        await asyncio.to_thread(first.close)
+        waiting = socket.create_connection(address, 10)
+        second = Acceptor(listening, lambda: Greeting(b"second"))
+        assert await greeting_of(waiting) == b"second"
+        await asyncio.to_thread(second.close)
