@@ -4,6 +4,7 @@ Rules:
 - A process that ends by itself is started again, after a pause that doubles from one second to a minute.
 - A process that ran for ten minutes was healthy: the next pause is short again.
 - Asked to stop, it gets the polite signal first (SIGTERM; Ctrl+Break on Windows) and is ended only after the grace.
+  On Windows it leads a group of its own on the same console: the key press reaches it and nobody else.
 - The pause and the grace end early when there is nothing left to wait for.
 
 Not here: who asks (`worker/windows_service.py`; systemd and containers do this themselves).
@@ -11,6 +12,7 @@ Not here: who asks (`worker/windows_service.py`; systemd and containers do this 
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -108,7 +110,7 @@ def start(
     """Start a process that can later be asked to stop without stopping this one."""
     flags = 0
     if sys.platform == "win32":
-        flags = subprocess.CREATE_NEW_CONSOLE | subprocess.CREATE_NEW_PROCESS_GROUP
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -134,14 +136,9 @@ def end(process: subprocess.Popen[bytes], grace_seconds: float) -> int:
 def ask_to_stop(process: subprocess.Popen[bytes]) -> None:
     """Send the polite signal of the platform."""
     if sys.platform == "win32":
-        import win32api
-        import win32con
-        import win32console
-
-        win32console.FreeConsole()  # a service has none of its own, so it borrows the child's for one key press
-        win32console.AttachConsole(process.pid)
-        win32api.SetConsoleCtrlHandler(lambda _: True, True)
-        win32api.GenerateConsoleCtrlEvent(win32con.CTRL_BREAK_EVENT, process.pid)
-        win32console.FreeConsole()
+        try:
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+        except OSError:  # this process has no console to press a key on: there is nothing to wait for
+            process.kill()
     else:
         process.terminate()

@@ -61,6 +61,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 if sys.platform == "win32":
     import servicemanager
+    import win32console
     import win32service
     import win32serviceutil
 
@@ -91,7 +92,8 @@ if sys.platform == "win32":
         SvcShutdown = SvcStop
 
         def SvcDoRun(self) -> None:  # noqa: N802 - the framework calls it by this name
-            """Keep the worker running until `SvcStop`."""
+            """Keep the worker running until `SvcStop`; the console is for the key press that stops it."""
+            win32console.AllocConsole()
             self.supervisor.run()
 
     def install(home: Path) -> None:
