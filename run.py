@@ -40,6 +40,8 @@ UNFINISHED = "unfinished"
 SHARED = "shared"
 PATIENCE_SECONDS = 1_800
 TAIL_LINES = 30
+SHOWN = 79
+"""A line of a terminal: an older console of Windows does not obey the sequence that clears one."""
 
 
 class SetupFailed(Exception):
@@ -281,15 +283,18 @@ def run(command: Sequence[str], lock: int) -> None:
 
 
 def write_shortcuts(root: Path) -> None:
-    """Let the environment find the application from any folder, and give it the command `upgrade-loop`."""
+    """Let the environment find the application from any folder, and give it the command `upgrade-loop`.
+
+    Both files are pure ASCII wherever the project lies: Python and cmd.exe read them in code pages of their own.
+    """
     environment = root / ".venv"
     places = {"base": str(environment), "platbase": str(environment)}
     packages = Path(sysconfig.get_path("purelib", "venv", vars=places))
-    (packages / "upgrade_loop.pth").write_text(f"{root}\n", encoding="utf-8")
+    (packages / "upgrade_loop.pth").write_text(f"{os.path.relpath(root, packages)}\n", encoding="ascii")
     python = python_of(environment)
     if sys.platform == "win32":
-        script = f'@"{python}" -m worker.cli %*\r\n'
-        (python.parent / "upgrade-loop.cmd").write_text(script, encoding="utf-8", newline="")
+        script = f'@"%~dp0{python.name}" -m worker.cli %*\r\n'
+        (python.parent / "upgrade-loop.cmd").write_text(script, encoding="ascii", newline="")
     else:
         command = python.parent / "upgrade-loop"
         command.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} -m worker.cli "$@"\n', encoding="utf-8")
@@ -322,7 +327,7 @@ def say(text: str) -> None:
 def show(line: str) -> None:
     """Show on a terminal, and only there, what is being done right now."""
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K{line[:100]}")
+        sys.stderr.write(f"\r{line[:SHOWN]:<{SHOWN}}")
         sys.stderr.flush()
 
 

@@ -38,8 +38,8 @@ def make_wheel(folder: Path) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a project with a space in its path, one dependency in its group, and a command line that tells."""
-    root = tmp_path / "a project"
+    """Return a project with one dependency and a command line that tells; its path has letters of two alphabets."""
+    root = tmp_path / "a pr\u00f6ject \u0434"
     (root / "worker").mkdir(parents=True)
     wheel = make_wheel(tmp_path)
     (root / "pyproject.toml").write_text(
