@@ -23,7 +23,7 @@ from domain.errors import InvalidInput, UpgradeLoopError
 from worker.commands import audit, config, cycle, opportunities, plugin, rollouts, run, upgrades
 from worker.commands.demo import demo
 from worker.commands.session import SESSION
-from worker.processes import leave
+from worker.processes import leave, speak_utf8
 
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
@@ -104,4 +104,5 @@ def _fail(failure: UpgradeLoopError) -> int:
 
 
 if __name__ == "__main__":
+    speak_utf8()
     leave(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 Rules:
 - SIGINT and SIGTERM (on Windows Ctrl+C and Ctrl+Break) ask for a clean stop; asking twice is asking once.
+- What a process writes is UTF-8, on every system.
 - A process leaves through `leave`: output flushed, then gone. Temporal's native threads may otherwise crash an
   interpreter that is already being torn down (temporalio/sdk-python issue 300).
 
@@ -11,6 +12,7 @@ Not here: starting processes (`worker/supervision.py`).
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -29,6 +31,13 @@ def stop_event() -> asyncio.Event:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopping.set)
     return stopping
+
+
+def speak_utf8() -> None:
+    """Write UTF-8 whatever the system would: a pipe has the code page of a western country on many a Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

@@ -105,6 +105,14 @@ def filled(tmp_path: Path) -> Home:
     return home
 
 
+def test_a_document_is_utf_8_whatever_the_systems_code_page(tmp_path: Path) -> None:
+    home = tmp_path / "\u0434\u043e\u043c"
+    home.touch()
+    answer = run(home, "--json", "cycle", "list", PYTHONIOENCODING="cp1252")
+    assert answer.code == 2
+    assert str(home) in answer.error["message"]
+
+
 def free_port() -> int:
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
