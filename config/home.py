@@ -111,6 +111,8 @@ class Home:
         """Put a token in place, whole, unless another process was first."""
         draft = self.token_file.with_name(f"{self.token_file.name}.{secrets.token_hex(8)}.new")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            if sys.platform == "win32":
+                _for_its_owner_only(draft)
             file.write(secrets.token_urlsafe(32))
         try:
             with contextlib.suppress(FileExistsError):
@@ -120,3 +122,15 @@ class Home:
                     self.token_file.hardlink_to(draft)
         finally:
             draft.unlink(missing_ok=True)
+
+
+if sys.platform == "win32":
+    OWNER_AND_SYSTEM_ONLY = "D:P(A;;FA;;;OW)(A;;FA;;;BA)(A;;FA;;;SY)"
+
+    def _for_its_owner_only(path: Path) -> None:
+        """Take a file out of what its folder allows: one under ProgramData is read by every user of the machine."""
+        import win32security
+
+        kind, revision = win32security.DACL_SECURITY_INFORMATION, win32security.SDDL_REVISION_1
+        rights = win32security.ConvertStringSecurityDescriptorToSecurityDescriptor(OWNER_AND_SYSTEM_ONLY, revision)
+        win32security.SetFileSecurity(str(path), kind, rights)

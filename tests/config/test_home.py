@@ -52,8 +52,15 @@ def test_the_token_is_made_once_whoever_asks_first(home: Home) -> None:
     assert list(home.root.glob("admin.token*")) == [home.token_file]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions are inherited from the person's folder there")
 def test_the_token_is_its_owners_only(home: Home) -> None:
     home.admin_token()
 
-    assert stat.S_IMODE(home.token_file.stat().st_mode) == 0o600
+    if sys.platform == "win32":
+        import win32security
+
+        kind = win32security.DACL_SECURITY_INFORMATION
+        rights = win32security.GetFileSecurity(str(home.token_file), kind).GetSecurityDescriptorDacl()
+        everyone, users = (win32security.ConvertStringSidToSid(sid) for sid in ("S-1-1-0", "S-1-5-32-545"))
+        assert not {str(rights.GetAce(n)[2]) for n in range(rights.GetAceCount())} & {str(everyone), str(users)}
+    else:
+        assert stat.S_IMODE(home.token_file.stat().st_mode) == 0o600
