@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from domain.base import JsonObject, Model
 from domain.comparators import Comparator, ResultPath, agree
+from domain.isolation import Isolation
 from domain.versions import SemanticVersion
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
@@ -153,7 +154,11 @@ class ResourceRequirements(Model):
 
 
 class SecurityProfile(Model):
-    """What the plugin asks to touch; everything it does not name is refused."""
+    """What the plugin asks to touch; everything it does not name is refused.
+
+    Attributes:
+        isolation: the tier it runs in, and in no other; without one, in the strongest that the machine has for it.
+    """
 
     permissions: tuple[str, ...] = ()
     read_paths: tuple[str, ...] = ()
@@ -161,6 +166,7 @@ class SecurityProfile(Model):
     network_hosts: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     subprocess: bool = False
+    isolation: Isolation | None = None
 
 
 class LifecycleHooks(Model):

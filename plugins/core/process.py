@@ -29,7 +29,7 @@ from plugins.core.dialects import content_of, differences, greet, offered_tools,
 from plugins.core.failures import PluginFailure
 from plugins.core.jobs import SPAWN_OPTIONS, hold
 from plugins.core.rounds import FIRST_ROUND, Turn
-from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
+from plugins.core.sandbox import Jail, Launch, memory_limit_mb
 
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
@@ -38,12 +38,17 @@ PROVE_SECONDS = 10.0
 
 
 class PluginProcess:
-    """One running instance of a plugin."""
+    """One running instance of a plugin.
 
-    def __init__(self, contract: PluginContract, channel: Channel, pid: int, workspace: Path) -> None:
+    Attributes:
+        pid: the process that was started.
+        isolation: the tier it runs in.
+    """
+
+    def __init__(self, contract: PluginContract, channel: Channel, pid: int, launch: Launch) -> None:
         self._contract = contract
         self._channel = channel
-        self._workspace = workspace
+        self._workspace = launch.cwd
         self._protocol = WireProtocol.MODERN
         self._names = {
             (interface.name, method.name): wire_name(interface.name, method)
@@ -51,6 +56,7 @@ class PluginProcess:
             for method in interface.methods
         }
         self.pid = pid
+        self.isolation = launch.isolation
 
     @classmethod
     async def start(
@@ -58,7 +64,7 @@ class PluginProcess:
         folder: Path,
         contract: PluginContract,
         *,
-        jail: Jail | None = None,
+        jail: Jail,
         work: Path | None = None,
         timeout: float = START_SECONDS,
     ) -> PluginProcess:
@@ -67,7 +73,7 @@ class PluginProcess:
         Args:
             folder: the package.
             contract: what the package promises.
-            jail: the walls; plain ones when not given.
+            jail: the walls.
             work: where the instance's private folder is made; the system's temporary folder when not given.
             timeout: seconds the instance may take to be ready.
 
@@ -76,7 +82,7 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, work)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -92,7 +98,7 @@ class PluginProcess:
 
     @classmethod
     async def survey(
-        cls, folder: Path, contract: PluginContract, *, jail: Jail | None = None, timeout: float = START_SECONDS
+        cls, folder: Path, contract: PluginContract, *, jail: Jail, timeout: float = START_SECONDS
     ) -> tuple[WireProtocol, list[JsonObject]]:
         """Ask a foreign server what it speaks and which tools it offers, whatever its contract says of them.
 
@@ -101,7 +107,7 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, None)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -115,7 +121,7 @@ class PluginProcess:
 
     @classmethod
     async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
-        launch = jail.launch(folder, contract, workspace)
+        launch = await asyncio.to_thread(jail.launch, folder, contract, workspace)
         subject = f"{contract.name}@{contract.version}"
         try:
             transport, channel = await asyncio.get_running_loop().subprocess_exec(
@@ -130,7 +136,7 @@ class PluginProcess:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be started: {error}.") from error
         pid = transport.get_pid()
         channel.kill = hold(pid, memory_limit_mb(contract)).kill
-        return cls(contract, channel, pid, workspace)
+        return cls(contract, channel, pid, launch)
 
     @property
     def in_flight(self) -> int:
