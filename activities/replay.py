@@ -59,7 +59,7 @@ class Bench:
         begun = time.perf_counter()
         package = context.packages.get(version.digest)
         folder = await Environments(context.packages).folder_of(package)
-        process = await PluginProcess.start(folder, package.contract)
+        process = await PluginProcess.start(folder, package.contract, jail=context.jail)
         return cls(process=process, start_ms=(time.perf_counter() - begun) * 1000)
 
     def begin(self) -> None:

@@ -46,6 +46,7 @@ from gateway.samples import SampleSieve
 from gateway.swaps import Patience, Swaps
 from gateway.table import CurrentTable
 from plugins.core.host import PluginHost
+from plugins.core.isolation import ChosenJail
 from plugins.core.packages import PackageStore
 from store.database import Store, open_store
 
@@ -96,7 +97,12 @@ class Gateway:
             settings.ab_testing.replay_samples,
         )
         self._metrics = DoorMetrics()
-        self._host = PluginHost(PackageStore(home.packages), quarantined=self._on_quarantine, told=self._on_event)
+        self._host = PluginHost(
+            PackageStore(home.packages),
+            jail=ChosenJail(settings.security),
+            quarantined=self._on_quarantine,
+            told=self._on_event,
+        )
         self._notices = Notices(self._outside.listener, settings.gateway.request_pause_seconds, time.monotonic)
         self._bursts = ErrorBursts()
         self.ledger = Ledger(

@@ -25,6 +25,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
 from plugins.core.rounds import Turn
+from plugins.core.sandbox import Jail
 from store.database import Store
 from worker.plugin_house import PluginHouse
 
@@ -49,9 +50,9 @@ class Called:
 
 
 async def call_package(
-    folder: Path, capability: str, method: str, arguments: JsonObject, progress: Progress | None = None
+    folder: Path, jail: Jail, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
 ) -> Called:
-    """Call a method of a package that need not be installed.
+    """Call a method of a package that need not be installed, behind the walls that it would have.
 
     Raises:
         ManifestInvalid: the folder is no package.
@@ -59,10 +60,11 @@ async def call_package(
     """
     with tempfile.TemporaryDirectory(prefix="plugin-call-") as place:
         packages = PackageStore(Path(place))
+        host = PluginHost(packages, jail=jail)
         package = await asyncio.to_thread(packages.add, folder)
         contract = package.contract
         version = PluginVersion(plugin=contract.name, version=contract.version, digest=package.digest)
-        return await _called(packages, version, (capability, method), arguments, progress)
+        return await _called(host, version, tool, arguments, progress)
 
 
 async def call_serving(
@@ -83,21 +85,21 @@ async def call_serving(
     version = route.versions[0]
     async with house.door() as (_, gateway):
         if gateway is None:
-            return await _called(house.packages, version, tool, arguments, progress)
+            host = PluginHost(house.packages, jail=house.jail)
+            return await _called(host, version, tool, arguments, progress)
         probe = await gateway.probe(version, capability, method, arguments)
     name = tool_name(capability, method)
     return Called(name, version.id, probe.duration_ms, probe.result, probe.error, probe.message)
 
 
 async def _called(
-    packages: PackageStore,
+    host: PluginHost,
     version: PluginVersion,
     tool: tuple[str, str],
     arguments: JsonObject,
     progress: Progress | None,
 ) -> Called:
     clock = asyncio.get_running_loop().time
-    host = PluginHost(packages)
     try:
         await host.load(version)
         started = clock()

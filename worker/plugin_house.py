@@ -22,6 +22,7 @@ from pathlib import Path
 
 from activities.loading import GatewayDoor, RegisteringDoor
 from activities.registration import Desk, Occasion, examine, register
+from activities.security import policy_of
 from config.home import Home
 from config.settings import Settings
 from domain.base import JsonObject
@@ -36,6 +37,7 @@ from plugins.core.archives import unpack
 from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
+from plugins.core.isolation import ChosenJail
 from plugins.core.packages import PackageStore, read_package
 from plugins.core.registry import PluginRegistry
 from plugins.core.strategies import Door, DynamicLoader, Terms
@@ -85,6 +87,7 @@ class PluginHouse:
         self._home = home
         self._settings = settings
         self._store = store
+        self.jail = ChosenJail(settings.security)
         self.packages = PackageStore(home.packages)
         self.folders = PluginFolders(home.plugins)
         self.catalogue = Catalogue(home.plugins, self.packages, self.folders)
@@ -96,7 +99,7 @@ class PluginHouse:
             gateway = AdminClient.of(self._home)
             await gateway.status()
         except GatewayUnreachable:
-            host = PluginHost(self.packages)
+            host = PluginHost(self.packages, jail=self.jail)
             try:
                 yield StoreDoor(host, self._store), None
             finally:
@@ -134,7 +137,7 @@ class PluginHouse:
 
     async def examined(self, folder: Path) -> RegistrationResult:
         """Go through the phases of a registration that start nothing."""
-        desk = self.desk(StoreDoor(PluginHost(self.packages), self._store), folder)
+        desk = self.desk(StoreDoor(PluginHost(self.packages, jail=self.jail), self._store), folder)
         return await examine(desk, folder, Occasion(at=datetime.now(UTC), actor=""))
 
     async def retire(self, plugin: IndexedPlugin, actor: str, *, purge: bool = False) -> list[str]:
@@ -147,7 +150,7 @@ class PluginHouse:
         async with self.door() as (door, _):
             gone = await _out_of_routes(door, version)
             await door.unload(version.digest)
-        host = PluginHost(self.packages)
+        host = PluginHost(self.packages, jail=self.jail)
         try:
             await host.uninstall(version, DRAIN_SECONDS)
         finally:
@@ -162,15 +165,7 @@ class PluginHouse:
 
     def policy(self, package: PluginPackage | None) -> SecurityPolicy:
         """Return what the house allows; the named package counts as listed, since a person names its content."""
-        allowed = self._settings.security
-        listed = {one.id: one.digest for one in self.market()}
-        return SecurityPolicy(
-            listed=listed | ({package.id: package.digest} if package else {}),
-            allow_unsigned=allowed.allow_unsigned,
-            permissions=allowed.permissions,
-            network_hosts=allowed.network_hosts,
-            subprocess=allowed.subprocess,
-        )
+        return policy_of(self._settings, [*self.market(), *([package] if package else [])])
 
     def desk(self, door: Door, folder: Path) -> Desk:
         """Return what a registration of a folder works with."""

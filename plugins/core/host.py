@@ -37,7 +37,7 @@ class PluginHost:
 
     Args:
         packages: where the packages lie.
-        jail: the walls around each process; plain ones when not given.
+        jail: the walls around each process.
         quarantined: told of a version that is put into quarantine; must not wait.
         told: told of everything that happens to a version; must not wait.
     """
@@ -46,7 +46,7 @@ class PluginHost:
         self,
         packages: PackageStore,
         *,
-        jail: Jail | None = None,
+        jail: Jail,
         quarantined: Callable[[LoadedVersion], None] = lambda _: None,
         told: Callable[[PluginEvent], None] = lambda _: None,
     ) -> None:
@@ -245,6 +245,7 @@ def _report(running: RunningVersion, seconds: float, *, already_loaded: bool = F
         instances=len(running.pool.instances),
         warm_up_calls=running.program.warm_up_calls * len(running.pool.instances),
         seconds=seconds,
+        isolation=running.isolation,
         already_loaded=already_loaded,
     )
 

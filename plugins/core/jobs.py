@@ -21,11 +21,8 @@ import sys
 from typing import Any, Protocol
 
 from domain.contracts import PluginContract
-from plugins.core.sandbox import MEMORY_FLOOR_MB, memory_limit_mb
+from plugins.core.sandbox import MEMORY_FLOOR_MB, MOST_PROCESSES, memory_limit_mb
 from plugins.core.windows_job import Limits
-
-MOST_PROCESSES = 32
-"""How many there may be of a plugin that may start others."""
 
 
 class Job(Protocol):
@@ -35,18 +32,18 @@ class Job(Protocol):
         """End all of it now; nothing happens when it has ended already."""
 
 
-def limits_of(contract: PluginContract, wrappers: int = 0) -> Limits:
-    """Return what the processes of one instance may use.
+def job_limits(contract: PluginContract, *, wrapped: bool = False) -> Limits:
+    """Return what the processes of one instance may use on Windows.
 
     A foreign server is started by our runtime, which waits for it, where a process cannot become another.
 
     Args:
         contract: of the plugin.
-        wrappers: processes of ours that stand around the plugin's, with the memory of an interpreter each.
+        wrapped: whether another process of ours stands around the plugin's.
     """
     memory = memory_limit_mb(contract)
     own = MOST_PROCESSES if contract.security_profile.subprocess else 1
-    around = wrappers + bool(contract.command)
+    around = wrapped + bool(contract.command)
     return Limits(memory, memory + around * MEMORY_FLOOR_MB, own + around)
 
 

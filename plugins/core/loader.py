@@ -24,7 +24,7 @@ from plugins.core.environments import Environments
 from plugins.core.failures import PluginFailure
 from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
-from plugins.core.sandbox import Jail, PlainJail
+from plugins.core.sandbox import Jail
 
 STARTS_AT_A_TIME = 2
 WARM_UP_SECONDS = 30.0
@@ -58,10 +58,10 @@ class Loader:
         jail: the walls around them.
     """
 
-    def __init__(self, packages: PackageStore, jail: Jail | None = None) -> None:
+    def __init__(self, packages: PackageStore, jail: Jail) -> None:
         self._packages = packages
         self._environments = Environments(packages)
-        self._jail = jail or PlainJail()
+        self._jail = jail
         self._starting = asyncio.Semaphore(STARTS_AT_A_TIME)
 
     async def program(self, package: PluginPackage) -> Program:

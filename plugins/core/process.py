@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -27,9 +28,9 @@ from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
 from plugins.core.channel import Channel
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
-from plugins.core.jobs import SPAWN_OPTIONS, hold, limits_of
+from plugins.core.jobs import SPAWN_OPTIONS, hold, job_limits
 from plugins.core.rounds import FIRST_ROUND, Turn
-from plugins.core.sandbox import Jail, PlainJail
+from plugins.core.sandbox import Jail, Launch
 
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
@@ -38,12 +39,17 @@ PROVE_SECONDS = 10.0
 
 
 class PluginProcess:
-    """One running instance of a plugin."""
+    """One running instance of a plugin.
 
-    def __init__(self, contract: PluginContract, channel: Channel, pid: int, workspace: Path) -> None:
+    Attributes:
+        pid: the process that was started.
+        isolation: the tier it runs in.
+    """
+
+    def __init__(self, contract: PluginContract, channel: Channel, pid: int, launch: Launch) -> None:
         self._contract = contract
         self._channel = channel
-        self._workspace = workspace
+        self._workspace = launch.cwd
         self._protocol = WireProtocol.MODERN
         self._names = {
             (interface.name, method.name): wire_name(interface.name, method)
@@ -51,6 +57,8 @@ class PluginProcess:
             for method in interface.methods
         }
         self.pid = pid
+        self.isolation = launch.isolation
+        self._wrapped = launch.wrapped
 
     @classmethod
     async def start(
@@ -58,7 +66,7 @@ class PluginProcess:
         folder: Path,
         contract: PluginContract,
         *,
-        jail: Jail | None = None,
+        jail: Jail,
         work: Path | None = None,
         timeout: float = START_SECONDS,
     ) -> PluginProcess:
@@ -67,7 +75,7 @@ class PluginProcess:
         Args:
             folder: the package.
             contract: what the package promises.
-            jail: the walls; plain ones when not given.
+            jail: the walls.
             work: where the instance's private folder is made; the system's temporary folder when not given.
             timeout: seconds the instance may take to be ready.
 
@@ -76,7 +84,7 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, work)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -92,7 +100,7 @@ class PluginProcess:
 
     @classmethod
     async def survey(
-        cls, folder: Path, contract: PluginContract, *, jail: Jail | None = None, timeout: float = START_SECONDS
+        cls, folder: Path, contract: PluginContract, *, jail: Jail, timeout: float = START_SECONDS
     ) -> tuple[WireProtocol, list[JsonObject]]:
         """Ask a foreign server what it speaks and which tools it offers, whatever its contract says of them.
 
@@ -101,7 +109,7 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, None)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -115,7 +123,7 @@ class PluginProcess:
 
     @classmethod
     async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
-        launch = jail.launch(folder, contract, workspace)
+        launch = await asyncio.to_thread(jail.launch, folder, contract, workspace)
         subject = f"{contract.name}@{contract.version}"
         try:
             transport, channel = await asyncio.get_running_loop().subprocess_exec(
@@ -129,11 +137,11 @@ class PluginProcess:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be started: {error}.") from error
         pid = transport.get_pid()
         try:
-            channel.kill = hold(pid, limits_of(contract)).kill
+            channel.kill = hold(pid, job_limits(contract, wrapped=launch.wrapped)).kill
         except OSError as error:
             transport.close()
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be bounded: {error}.") from error
-        return cls(contract, channel, pid, workspace)
+        return cls(contract, channel, pid, launch)
 
     @property
     def in_flight(self) -> int:
@@ -215,15 +223,22 @@ class PluginProcess:
     def rss_bytes(self) -> int:
         """Return the resident memory, 0 when the process is gone."""
         with contextlib.suppress(psutil.Error):
-            return int(psutil.Process(self.pid).memory_info().rss) if self.alive else 0
+            return int(self._inmost.memory_info().rss) if self.alive else 0
         return 0
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far, 0 when the process is gone."""
         with contextlib.suppress(psutil.Error):
-            times = psutil.Process(self.pid).cpu_times()
+            times = self._inmost.cpu_times()
             return float(times.user + times.system) if self.alive else 0.0
         return 0.0
+
+    @cached_property
+    def _inmost(self) -> psutil.Process:
+        """The process that runs the plugin's code: the walls of a sandbox are a process of their own around it."""
+        outer = psutil.Process(self.pid)
+        within = outer.children() if self._wrapped else []
+        return within[0] if within else outer
 
     def kill(self) -> None:
         """End the process and all it started, now; open calls fail as `plugin_crash`."""

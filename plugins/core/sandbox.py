@@ -4,13 +4,15 @@ Rules:
 - A plugin sees no environment but what its contract names and what its interpreter needs.
 - It starts in a private folder that is empty at first and gone at the end.
 - It runs isolated (`-I -S`): no user site, no `.pth` file, no `PYTHON*` variable, nothing of the house's packages.
-- The walls are one port, `Jail`; a stricter one takes the place of `PlainJail` without touching the process.
+- The walls are one port, `Jail`: it says how the process is started, and what it is to give up before it imports
+  anything of the plugin.
 
-Not here: the limits that the process gives itself (`runtime.contain`), the Windows job (`jobs.py`).
+Not here: which walls (`isolation.py`), what a process gives up (`walls.py`), the Windows job (`jobs.py`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -18,46 +20,70 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from domain.base import JsonObject
 from domain.contracts import PluginContract
+from domain.isolation import Isolation
+from plugins.core.bytecode import compiled
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 MEMORY_FLOOR_MB = 64
 """What the interpreter and its threads need before the plugin has anything."""
+MOST_PROCESSES = 32
+"""Of a plugin that may start some, itself and all threads included."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """How a child process is started."""
+    """How a child process is started.
+
+    Attributes:
+        cwd: the private folder it starts in, which is removed after its end.
+        isolation: the tier it then runs in.
+        wrapped: whether the plugin's process is the child of one that stands around it.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     cwd: Path
+    isolation: Isolation
+    wrapped: bool = False
 
 
 class Jail(Protocol):
     """Builds the walls a plugin process starts in."""
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-        """Return how to start the runtime over `folder` with `workspace` as its only writable place."""
+        """Return how to start the runtime over `folder` with `workspace` as its only writable place.
+
+        Raises:
+            PluginFailure: the walls that it needs cannot be built here, or it asks for more than it may have.
+        """
 
 
 class PlainJail:
-    """Isolated interpreter, minimal environment, resource limits; no walls against reading files or the network."""
+    """The tier `trusted`: isolated interpreter, minimal environment, resource limits, and no walls."""
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start the runtime over `folder` with `workspace` as its working folder."""
-        argv = (
-            interpreter(),
-            "-I",
-            "-S",
-            "-B",
-            "-X",
-            "utf8",
-            str(RUNTIME),
-            str(folder),
-            str(memory_limit_mb(contract)),
-        )
-        return Launch(argv, environment_for(contract, workspace), workspace)
+        argv = runtime_argv(folder, limits_of(contract))
+        return Launch(argv, environment_for(contract, workspace), workspace, Isolation.TRUSTED)
+
+
+def runtime_argv(folder: Path, limits: JsonObject) -> tuple[str, ...]:
+    """Return the command that runs the runtime over a package within limits."""
+    return (
+        interpreter(),
+        *("-I", "-S", "-B", "-X", "utf8"),
+        str(compiled() / "runtime.pyc"),
+        str(folder),
+        json.dumps(limits, separators=(",", ":")),
+    )
+
+
+def limits_of(contract: PluginContract) -> JsonObject:
+    """Return what `walls.contain` is told for a plugin without walls."""
+    resources = contract.resource_requirements
+    return {"memory_mb": memory_limit_mb(contract), "disk_mb": resources.disk_mb, "shared": not contract.command}
 
 
 def memory_limit_mb(contract: PluginContract) -> int:
@@ -66,10 +92,8 @@ def memory_limit_mb(contract: PluginContract) -> int:
 
 
 def interpreter() -> str:
-    """Return the Python to run; on Windows the one behind the venv's launcher, which would be a process of its own."""
-    if sys.platform == "win32":
-        return str(getattr(sys, "_base_executable", sys.executable))
-    return sys.executable
+    """Return the Python to run: the one behind the environment's, whose libraries no plugin sees."""
+    return str(getattr(sys, "_base_executable", sys.executable))
 
 
 def environment_for(contract: PluginContract, workspace: Path) -> dict[str, str]:

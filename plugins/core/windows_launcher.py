@@ -1,6 +1,7 @@
 """Spec 3.1 and 11.1, walls on Windows - decides with which rights a plugin's process is created.
 
-    python -I -S -B windows_launcher.py CONTAINER_SID CAPABILITY_SID PROCESSES COMMAND...
+    python -I -S -B windows_launcher.py PROCESSES CONTAINER_SID CAPABILITY_SID COMMAND...
+    python -I -S -B windows_launcher.py PROCESSES - - COMMAND...
 
 Rules:
 - This program stands between the host and the plugin as bubblewrap does on Linux: it creates the plugin's process
@@ -8,13 +9,14 @@ Rules:
 - All walls stand before the first instruction of the plugin's process, set from outside. A process could lower only
   part of its own token for good (privileges, integrity), and no process can put itself into an AppContainer.
 - The token is a restricted copy of the host's: no privilege but that of passing through folders, and no administrator.
-  Inside an AppContainer it has low integrity and no capability but the one that opens the interpreter: no file of the
-  user, no network, no other process of the user.
+- Inside an AppContainer it has low integrity and no capability but the one that opens the interpreter: no file of the
+  user, no network, no other process of the user. Without a container it has low integrity alone: it writes to nothing
+  that is not marked as low, and reads what the user reads.
 - Nothing is inherited but the three pipes. A plugin alone cannot create a process at all, which the job limits as well.
 - No plugin-made or remote library is loaded, no foreign extension, no foreign font. Left out, because CPython or its
   libraries need them: code made at run time (callbacks of ctypes), the calls of win32k (user32), strict handles.
 - It starts nothing before the host holds it (`runtime_windows.py`), so that the plugin is created within the job, and
-  lets the plugin run only when that and the container are seen to be so.
+  lets the plugin run only when the job, and the container or the integrity, are seen to be so.
 - The plugin cannot reach this process. When this process ends, the host ends the job and with it the plugin.
 
 Standard library only. The layouts are those of the Windows headers for 64 bits.
@@ -55,7 +57,9 @@ class Mitigation(IntFlag):
 
 MITIGATIONS = sum(Mitigation)
 CHILD_PROCESS_RESTRICTED = 1
-ENABLED = 0x4
+NO_CONTAINER = "-"
+LOW_INTEGRITY = "S-1-16-4096"
+ENABLED, INTEGRITY = 0x4, 0x20
 STANDARD_HANDLES = 0x100
 SUSPENDED, DETACHED, EXTENDED_STARTUP_INFO = 0x4, 0x8, 0x80000
 DISABLE_MAX_PRIVILEGE, LUA_TOKEN = 0x1, 0x4
@@ -112,15 +116,13 @@ def signed(code: int) -> int:
     return code - (1 << 32) if code >= 1 << 31 else code
 
 
-def policies(processes: int) -> dict[Attribute, ctypes.c_uint64 | ctypes.c_uint32]:
+def policies(processes: int) -> dict[Attribute, Any]:
     """Return what the plugin's process can never take back.
 
     Args:
         processes: how many the plugin may be.
     """
-    wanted: dict[Attribute, ctypes.c_uint64 | ctypes.c_uint32] = {
-        Attribute.MITIGATION_POLICY: ctypes.c_uint64(MITIGATIONS)
-    }
+    wanted: dict[Attribute, Any] = {Attribute.MITIGATION_POLICY: ctypes.c_uint64(MITIGATIONS)}
     if processes == 1:
         wanted[Attribute.CHILD_PROCESS_POLICY] = ctypes.c_uint32(CHILD_PROCESS_RESTRICTED)
     return wanted
@@ -131,7 +133,8 @@ if sys.platform == "win32":
 
     STANDARD_STREAMS = (-10, -11, -12)
     TOKEN_RIGHTS = 0x1 | 0x2 | 0x8 | 0x80  # assign as primary, duplicate, query, adjust the default
-    TOKEN_IS_APP_CONTAINER = 29
+    TOKEN_QUERY = 0x8
+    TOKEN_INTEGRITY_LEVEL, TOKEN_IS_APP_CONTAINER = 25, 29
     FOREVER = 0xFFFFFFFF
 
     _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -156,6 +159,9 @@ if sys.platform == "win32":
         *(wintypes.DWORD, wintypes.LPVOID) * 3,
         ctypes.POINTER(wintypes.HANDLE),
     )
+    _security.SetTokenInformation.argtypes = (wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD)
+    _security.EqualSid.argtypes = (wintypes.LPVOID, wintypes.LPVOID)
+    _security.GetLengthSid.argtypes = (wintypes.LPVOID,)
     _security.GetTokenInformation.argtypes = (
         *(wintypes.HANDLE, ctypes.c_int, wintypes.LPVOID, wintypes.DWORD, ctypes.POINTER(wintypes.DWORD)),
     )
@@ -173,6 +179,13 @@ if sys.platform == "win32":
         flags = DISABLE_MAX_PRIVILEGE | LUA_TOKEN
         _true(_security.CreateRestrictedToken(own, flags, 0, None, 0, None, 0, None, ctypes.byref(restricted)))
         return restricted
+
+    def lower(token: wintypes.HANDLE) -> None:
+        """Give a token low integrity; a process that has it cannot raise it."""
+        sid = _sid(LOW_INTEGRITY)
+        label = SidAndAttributes(sid, INTEGRITY)
+        size = ctypes.sizeof(label) + _security.GetLengthSid(sid)
+        _true(_security.SetTokenInformation(token, TOKEN_INTEGRITY_LEVEL, ctypes.byref(label), size))
 
     def container_of(container: str, capability: str) -> SecurityCapabilities:
         """Return the AppContainer a process is created in, with one capability and no other."""
@@ -203,20 +216,33 @@ if sys.platform == "win32":
         _true(_security.CreateProcessAsUserW(token, command[0], line, None, None, True, flags, *where))
         return created
 
-    def see_walls(created: ProcessInformation) -> None:
-        """Make sure that a process is in a job and in an AppContainer, or end it.
+    def see_walls(created: ProcessInformation, *, contained: bool) -> None:
+        """Make sure that a process is in a job and has the token it was to have, or end it.
 
         Raises:
-            OSError: it is not.
+            OSError: it is not so.
         """
-        in_job, contained = wintypes.BOOL(), wintypes.DWORD()
-        token, size = wintypes.HANDLE(), wintypes.DWORD()
+        in_job, token = wintypes.BOOL(), wintypes.HANDLE()
         _true(_kernel.IsProcessInJob(created.process, None, ctypes.byref(in_job)))
-        _true(_security.OpenProcessToken(created.process, TOKEN_RIGHTS & 0x8, ctypes.byref(token)))
-        _security.GetTokenInformation(token, TOKEN_IS_APP_CONTAINER, ctypes.byref(contained), 4, ctypes.byref(size))
-        if not (in_job and contained):
+        _true(_security.OpenProcessToken(created.process, TOKEN_QUERY, ctypes.byref(token)))
+        walled = is_contained(token) if contained else is_low(token)
+        if not (in_job and walled):
             _kernel.TerminateProcess(created.process, 1)
-            raise OSError(f"the plugin's process is not walled in: job {bool(in_job)}, container {bool(contained)}")
+            raise OSError(f"the plugin's process is not walled in: job {bool(in_job)}, token {walled}")
+
+    def is_contained(token: wintypes.HANDLE) -> bool:
+        """Say whether a token is one of an AppContainer."""
+        told, size = wintypes.DWORD(), wintypes.DWORD()
+        _security.GetTokenInformation(token, TOKEN_IS_APP_CONTAINER, ctypes.byref(told), 4, ctypes.byref(size))
+        return bool(told)
+
+    def is_low(token: wintypes.HANDLE) -> bool:
+        """Say whether a token has low integrity."""
+        told, size = (SidAndAttributes * 8)(), wintypes.DWORD()
+        _true(
+            _security.GetTokenInformation(token, TOKEN_INTEGRITY_LEVEL, told, ctypes.sizeof(told), ctypes.byref(size))
+        )
+        return bool(_security.EqualSid(told[0].sid, _sid(LOW_INTEGRITY)))
 
     def run(created: ProcessInformation) -> int:
         """Let a process run, without a hand on its pipes, and return its exit code."""
@@ -230,15 +256,24 @@ if sys.platform == "win32":
 
     def main(arguments: Sequence[str]) -> None:
         """Run a command behind the walls and end as it ends."""
+        beside("runtime_windows")["wait_for_host"]()
+        processes, container, capability, *command = arguments
+        token, walls = restricted_token(), policies(int(processes))
+        contained = container != NO_CONTAINER
+        if contained:
+            walls[Attribute.SECURITY_CAPABILITIES] = container_of(container, capability)
+        else:
+            lower(token)
+        created = create(command, token, walls)
+        see_walls(created, contained=contained)
+        os._exit(signed(run(created)))
+
+    def beside(name: str) -> dict[str, Any]:
+        """Return what a file that lies beside this one defines, compiled like this one or not."""
         import runpy
 
-        beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "runtime_windows.py")  # noqa: PTH100, PTH118, PTH120 - pathlib doubles the start-up
-        runpy.run_path(beside)["wait_for_host"]()
-        container, capability, processes, *command = arguments
-        walls = {Attribute.SECURITY_CAPABILITIES: container_of(container, capability), **policies(int(processes))}
-        created = create(command, restricted_token(), walls)
-        see_walls(created)
-        os._exit(signed(run(created)))
+        folder, kind = os.path.split(os.path.abspath(__file__))[0], os.path.splitext(__file__)[1]  # noqa: PTH100, PTH122
+        return runpy.run_path(os.path.join(folder, name + kind))  # noqa: PTH118
 
     def _attribute_list(attributes: dict[Attribute, Any]) -> ctypes.Array[ctypes.c_char]:
         size = ctypes.c_size_t()

@@ -5,6 +5,8 @@ Rules:
   the container, to a capability that it holds, or to all app packages; the user's own rights do not count.
 - What every plugin needs, the interpreter and our runtime, is granted once, to one capability that all of them hold.
   A plugin's package and its private folder are granted to its container.
+- Without a container nothing is granted: a process of low integrity reads what its user reads, and writes to what is
+  marked as low, which its private folder is.
 - A grant is an entry added to the list of a file or folder. What is granted already is left alone: an entry on a folder
   is copied to all that it holds, which takes seconds for a whole interpreter.
 
@@ -21,6 +23,7 @@ import hashlib
 import struct
 import sys
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
@@ -32,11 +35,25 @@ _ALIASES = {"AC": ALL_APP_PACKAGES}
 _NAMED_RIGHTS = {"FA": 0x1F01FF, "FR": 0x120089, "FX": 0x1200A0, "FW": 0x120116, "GA": 0x1F01FF}
 
 
+LOW_LABEL = "S:(ML;OICI;NW;;;LW)"
+"""Low integrity, for a folder and all that comes into it: no writing from below, which nothing is."""
+
+
 class Rights(IntEnum):
     """What is granted: FILE_GENERIC_READ with FILE_GENERIC_EXECUTE, or what icacls calls "modify"."""
 
     READ = 0x1200A9
     MODIFY = 0x1301BF
+
+
+@dataclass(frozen=True)
+class Grant:
+    """That an identifier may open a file, or a folder with all in it; `others` are those whose right is enough too."""
+
+    path: Path
+    rights: Rights
+    sid: str
+    others: tuple[str, ...] = ()
 
 
 def container_name(plugin: str) -> str:
@@ -108,7 +125,7 @@ def _mask(text: str) -> int:
 if sys.platform == "win32":
     from ctypes import wintypes
 
-    FILE_OBJECT, DACL, PROTECTED_DACL, SDDL_REVISION = 1, 0x4, 0x80000000, 1
+    FILE_OBJECT, DACL, LABEL, PROTECTED_DACL, SDDL_REVISION = 1, 0x4, 0x10, 0x80000000, 1
     ALREADY_THERE = -2147024713  # 0x800700B7, ERROR_ALREADY_EXISTS
 
     _kernel = ctypes.WinDLL("kernel32", use_last_error=True)
@@ -130,19 +147,26 @@ if sys.platform == "win32":
     _security.ConvertStringSecurityDescriptorToSecurityDescriptorW.argtypes = (
         *(wintypes.LPCWSTR, wintypes.DWORD, _pointer, wintypes.LPVOID),
     )
-    _security.GetSecurityDescriptorDacl.argtypes = (
-        *(wintypes.LPVOID, ctypes.POINTER(wintypes.BOOL), _pointer, ctypes.POINTER(wintypes.BOOL)),
-    )
+    for _part in (_security.GetSecurityDescriptorDacl, _security.GetSecurityDescriptorSacl):
+        _part.argtypes = (wintypes.LPVOID, ctypes.POINTER(wintypes.BOOL), _pointer, ctypes.POINTER(wintypes.BOOL))
 
-    def grant(path: Path, rights: Rights, sid: str, *others: str) -> None:
-        """Let an identifier open a file or a folder with all in it, unless it or one of the others may already.
+    def carry_out(grant: Grant) -> None:
+        """Add what a grant says to its path, unless that is so already.
 
         Raises:
             OSError: Windows refuses.
         """
-        sddl = access_list(path)
-        if not is_granted(sddl, rights, {sid, *others}):
-            _set_access_list(path, with_grant(sddl, rights, sid))
+        sddl = access_list(grant.path)
+        if not is_granted(sddl, grant.rights, {grant.sid, *grant.others}):
+            _set_rights(grant.path, with_grant(sddl, grant.rights, grant.sid))
+
+    def mark_as_low(path: Path) -> None:
+        """Let processes of low integrity write to a folder and all that comes into it.
+
+        Raises:
+            OSError: Windows refuses.
+        """
+        _set_rights(path, LOW_LABEL)
 
     def make_container(name: str) -> None:
         """Make a plugin's AppContainer known to Windows; nothing happens when it is.
@@ -185,23 +209,22 @@ if sys.platform == "win32":
             _kernel.LocalFree(text)
             _kernel.LocalFree(descriptor)
 
-    def _set_access_list(path: Path, sddl: str) -> None:
+    def _set_rights(path: Path, sddl: str) -> None:
+        """Set a path's access list, or its label."""
         descriptor, acl, given = wintypes.LPVOID(), wintypes.LPVOID(), wintypes.BOOL()
         _true(
             _security.ConvertStringSecurityDescriptorToSecurityDescriptorW(
                 sddl, SDDL_REVISION, ctypes.byref(descriptor), None
             )
         )
+        label = sddl.startswith("S:")
+        part = _security.GetSecurityDescriptorSacl if label else _security.GetSecurityDescriptorDacl
+        head = sddl.partition("(")[0].removeprefix("D:")
+        kind = LABEL if label else DACL | (PROTECTED_DACL if "P" in head else 0)
+        lists = (None, acl) if label else (acl, None)
         try:
-            _true(
-                _security.GetSecurityDescriptorDacl(
-                    descriptor, ctypes.byref(given), ctypes.byref(acl), ctypes.byref(wintypes.BOOL())
-                )
-            )
-            protected = PROTECTED_DACL if "P" in sddl.partition("(")[0].removeprefix("D:") else 0
-            _check(
-                _security.SetNamedSecurityInfoW(str(path), FILE_OBJECT, DACL | protected, None, None, acl, None), path
-            )
+            _true(part(descriptor, ctypes.byref(given), ctypes.byref(acl), ctypes.byref(wintypes.BOOL())))
+            _check(_security.SetNamedSecurityInfoW(str(path), FILE_OBJECT, kind, None, None, *lists), path)
         finally:
             _kernel.LocalFree(descriptor)
 

@@ -12,6 +12,7 @@ import pytest
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from plugins.core.sandbox import PlainJail
 from tests.children import own_children
 from tests.plugins.factories import ADD_CODE, add_package, write_package
 
@@ -38,7 +39,7 @@ def packages(tmp_path: Path) -> PackageStore:
 
 @pytest.fixture
 async def host(packages: PackageStore) -> AsyncIterator[PluginHost]:
-    running = PluginHost(packages)
+    running = PluginHost(packages, jail=PlainJail())
     yield running
     await running.close()
 

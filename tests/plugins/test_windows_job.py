@@ -19,8 +19,8 @@ import pytest
 
 from domain.contracts import PluginContract
 from plugins.core import jobs
-from plugins.core.jobs import MOST_PROCESSES, limits_of
-from plugins.core.sandbox import MEMORY_FLOOR_MB, RUNTIME
+from plugins.core.jobs import job_limits
+from plugins.core.sandbox import MEMORY_FLOOR_MB, MOST_PROCESSES, runtime_argv
 from plugins.core.windows_job import (
     BasicLimits,
     CpuRate,
@@ -101,12 +101,12 @@ MANY = {"security_profile": {"subprocess": True}}
     ],
 )
 def test_a_plugin_is_one_process_unless_its_contract_says_more(
-    more: dict[str, Any], wrappers: int, processes: int
+    more: dict[str, Any], wrapped: bool, processes: int
 ) -> None:
-    limits = limits_of(a_contract(resource_requirements={"memory_mb": 100}, **more), wrappers)
+    limits = job_limits(a_contract(resource_requirements={"memory_mb": 100}, **more), wrapped=wrapped)
     assert limits.processes == processes
     assert limits.process_mb == 100
-    assert limits.job_mb == 100 + (wrappers + ("command" in more)) * MEMORY_FLOOR_MB
+    assert limits.job_mb == 100 + (wrapped + ("command" in more)) * MEMORY_FLOOR_MB
 
 
 if sys.platform == "win32":
@@ -162,7 +162,7 @@ if sys.platform == "win32":
         mark = tmp_path / "mark"
         (tmp_path / "manifest.json").write_text(json.dumps(a_manifest()), encoding="utf-8")
         (tmp_path / "plugin.py").write_text(f"open({str(mark)!r}, 'w').close()\ncapabilities = {{}}", encoding="utf-8")
-        command = [sys.executable, "-I", "-S", "-B", str(RUNTIME), str(tmp_path)]
+        command = runtime_argv(tmp_path, {})[:-1]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             time.sleep(2)
             assert not mark.exists()

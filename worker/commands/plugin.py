@@ -31,6 +31,7 @@ from engines.compatibility import compare_contracts
 from engines.security import verify as run_checks
 from plugins.core.archives import pack as pack_package
 from plugins.core.authoring import write_foreign, write_template
+from plugins.core.isolation import ChosenJail
 from plugins.core.packages import read_package, write_whole
 from plugins.core.strategies import Terms
 from worker.commands.options import DEFAULT_ACTOR, Actor
@@ -56,7 +57,8 @@ def new(
     """Write a new plugin's folder: manifest, code, contracts, tests and a page; or that of a foreign MCP server."""
     folder, left_out = into / name, list[str]()
     if command:
-        written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), files))
+        jail = ChosenJail(SESSION.settings.security)
+        written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), jail, files))
     else:
         written = write_template(folder, name)
     following = [f"upgrade-loop plugin verify {folder}", f"upgrade-loop plugin install {folder}"]
@@ -238,7 +240,7 @@ def call(
     given = _object(sys.stdin.read() if arguments == "-" else arguments)
     if plugin is not None:
         with opened(plugin) as folder:
-            called = SESSION.run(call_package(folder, *named, given, _progress))
+            called = SESSION.run(call_package(folder, ChosenJail(SESSION.settings.security), named, given, _progress))
     else:
         with SESSION.store() as store:
             house = PluginHouse(SESSION.home, SESSION.settings, store)
