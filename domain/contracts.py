@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from domain.base import JsonObject, Model
 from domain.comparators import Comparator, ResultPath, agree
+from domain.network import HOST_PATTERN
 from domain.versions import SemanticVersion
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
@@ -27,6 +28,10 @@ TOOL_NAME_LIMIT = 64
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 """A plugin, capability or method name: lower case words joined by single underscores."""
+
+
+NetworkHost = Annotated[str, Field(pattern=HOST_PATTERN, max_length=260)]
+"""`host:port`, or `host` alone for port 443; an IPv6 address stands in brackets."""
 
 
 class SideEffects(StrEnum):
@@ -154,7 +159,7 @@ class SecurityProfile(Model):
     permissions: tuple[str, ...] = ()
     read_paths: tuple[str, ...] = ()
     write_paths: tuple[str, ...] = ()
-    network_hosts: tuple[str, ...] = ()
+    network_hosts: tuple[NetworkHost, ...] = ()
     environment: tuple[str, ...] = ()
     subprocess: bool = False
 

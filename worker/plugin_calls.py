@@ -23,6 +23,7 @@ from domain.errors import NotFound
 from domain.routing import PluginVersion
 from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from store.database import Store
 from worker.plugin_house import PluginHouse
@@ -48,9 +49,16 @@ class Called:
 
 
 async def call_package(
-    folder: Path, capability: str, method: str, arguments: JsonObject, progress: Progress | None = None
+    folder: Path, network: Network, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
 ) -> Called:
     """Call a method of a package that need not be installed.
+
+    Args:
+        folder: the package.
+        network: makes its HTTP requests.
+        tool: capability and method.
+        arguments: for the method.
+        progress: told how far the call is.
 
     Raises:
         ManifestInvalid: the folder is no package.
@@ -61,7 +69,7 @@ async def call_package(
         package = await asyncio.to_thread(packages.add, folder)
         contract = package.contract
         version = PluginVersion(plugin=contract.name, version=contract.version, digest=package.digest)
-        return await _called(packages, version, (capability, method), arguments, progress)
+        return await _called(PluginHost(packages, network=network), version, tool, arguments, progress)
 
 
 async def call_serving(
@@ -82,21 +90,20 @@ async def call_serving(
     version = route.versions[0]
     async with house.door() as (_, gateway):
         if gateway is None:
-            return await _called(house.packages, version, tool, arguments, progress)
+            return await _called(house.host(), version, tool, arguments, progress)
         probe = await gateway.probe(version, capability, method, arguments)
     name = tool_name(capability, method)
     return Called(name, version.id, probe.duration_ms, probe.result, probe.error, probe.message)
 
 
 async def _called(
-    packages: PackageStore,
+    host: PluginHost,
     version: PluginVersion,
     tool: tuple[str, str],
     arguments: JsonObject,
     progress: Progress | None,
 ) -> Called:
     clock = asyncio.get_running_loop().time
-    host = PluginHost(packages)
     try:
         await host.load(version)
         started = clock()

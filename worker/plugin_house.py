@@ -36,6 +36,7 @@ from plugins.core.archives import unpack
 from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore, read_package
 from plugins.core.registry import PluginRegistry
 from plugins.core.strategies import Door, DynamicLoader, Terms
@@ -89,6 +90,10 @@ class PluginHouse:
         self.folders = PluginFolders(home.plugins)
         self.catalogue = Catalogue(home.plugins, self.packages, self.folders)
 
+    def host(self) -> PluginHost:
+        """Return a host of its own, which runs plugins as the settings say."""
+        return PluginHost(self.packages, network=Network(self._settings.security.network_hosts))
+
     @asynccontextmanager
     async def door(self) -> AsyncIterator[tuple[Door, AdminClient | None]]:
         """Yield what serves callers: the running gateway, with its admin port, or what stands in for it."""
@@ -96,7 +101,7 @@ class PluginHouse:
             gateway = AdminClient.of(self._home)
             await gateway.status()
         except GatewayUnreachable:
-            host = PluginHost(self.packages)
+            host = self.host()
             try:
                 yield StoreDoor(host, self._store), None
             finally:
@@ -134,7 +139,7 @@ class PluginHouse:
 
     async def examined(self, folder: Path) -> RegistrationResult:
         """Go through the phases of a registration that start nothing."""
-        desk = self.desk(StoreDoor(PluginHost(self.packages), self._store), folder)
+        desk = self.desk(StoreDoor(self.host(), self._store), folder)
         return await examine(desk, folder, Occasion(at=datetime.now(UTC), actor=""))
 
     async def retire(self, plugin: IndexedPlugin, actor: str, *, purge: bool = False) -> list[str]:
@@ -147,7 +152,7 @@ class PluginHouse:
         async with self.door() as (door, _):
             gone = await _out_of_routes(door, version)
             await door.unload(version.digest)
-        host = PluginHost(self.packages)
+        host = self.host()
         try:
             await host.uninstall(version, DRAIN_SECONDS)
         finally:

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -27,8 +28,9 @@ from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
 from plugins.core.channel import Channel, Progress
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
+from plugins.core.host_calls import HostCalls, Service
 from plugins.core.jobs import SPAWN_OPTIONS, hold
-from plugins.core.sandbox import Jail, PlainJail, memory_limit_mb
+from plugins.core.sandbox import Jail, Launch, PlainJail, memory_limit_mb
 
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
@@ -59,7 +61,7 @@ class PluginProcess:
         *,
         jail: Jail | None = None,
         work: Path | None = None,
-        timeout: float = START_SECONDS,
+        services: Mapping[str, Service] | None = None,
     ) -> PluginProcess:
         """Start an instance and return it when it is ready.
 
@@ -68,19 +70,20 @@ class PluginProcess:
             contract: what the package promises.
             jail: the walls; plain ones when not given.
             work: where the instance's private folder is made; the system's temporary folder when not given.
-            timeout: seconds the instance may take to be ready.
+            services: what it may ask of the host; nothing when not given.
 
         Raises:
             PluginFailure: it did not start, or does not offer what its contract says; `details` has its stderr.
         """
         workspace = _private_folder(contract, work)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            launch = (jail or PlainJail()).launch(folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract, workspace, HostCalls(services or {}))
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
         try:
-            await process._prove_ready(timeout)
+            await process._prove_ready(START_SECONDS)
         except PluginFailure as failure:
             await process.stop(0)
             raise PluginFailure(failure.kind, failure.message, details={"stderr": process.stderr_tail}) from None
@@ -100,7 +103,8 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, None)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail or PlainJail(), workspace)
+            launch = (jail or PlainJail()).launch(folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract, workspace)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -113,12 +117,13 @@ class PluginProcess:
             await process.stop(1.0)
 
     @classmethod
-    async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
-        launch = jail.launch(folder, contract, workspace)
+    async def _spawn(
+        cls, launch: Launch, contract: PluginContract, workspace: Path, host_calls: HostCalls | None = None
+    ) -> PluginProcess:
         subject = f"{contract.name}@{contract.version}"
         try:
             transport, channel = await asyncio.get_running_loop().subprocess_exec(
-                lambda: Channel(subject),
+                lambda: Channel(subject, host_calls),
                 *launch.argv,
                 env=dict(launch.environment),
                 cwd=launch.cwd,

@@ -11,7 +11,8 @@ Rules:
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
 - `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
-- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`.
+- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`; one that
+  takes `fetch` by keyword only is given the network, if the manifest names hosts (`fetching.py`).
 - `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
 - A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
   set.
@@ -159,6 +160,7 @@ class Server:
         self.running: dict[Any, Any] = {}
         self.given_up: set[Any] = set()
         self.loop: Any = None
+        self.network: Any = None
 
     def read(self) -> None:
         """Read until the end of input; then leave the main thread a little time, and end the process."""
@@ -175,7 +177,9 @@ class Server:
 
     def accept(self, message: dict[str, Any]) -> None:
         """Answer what needs no plugin code at once, and queue the rest."""
-        if message["method"] == "notifications/cancelled":
+        if "method" not in message and self.network is not None:
+            self.network.answered(message)
+        elif message["method"] == "notifications/cancelled":
             self.cancel(message["params"]["requestId"])
         elif message["method"] == "ping":
             self.reply(message["id"], {"resultType": "complete"})
@@ -235,7 +239,9 @@ class Server:
         if function is None:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
         try:
-            more = {"progress": self.progress_of(params)} if takes_progress(function) else {}
+            more = {"progress": self.progress_of(params)} if takes(function, "progress") else {}
+            if self.network is not None and takes(function, "fetch"):
+                more["fetch"] = self.network.bound_to(identifier, function)
             value = function(**params.get("arguments", {}), **more)
         except Exception as error:
             self.reply_failure(identifier, error)
@@ -330,10 +336,10 @@ class Server:
             self.answers.flush()
 
 
-def takes_progress(function: Any) -> bool:
-    """Say whether a method asks for the function that reports progress; `inspect` is slow to import."""
+def takes(function: Any, name: str) -> bool:
+    """Say whether a method asks for something by keyword only; `inspect` is slow to import."""
     code = getattr(function, "__code__", None)
-    return code is not None and "progress" in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
+    return code is not None and name in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
 def exec_beside(name: str) -> dict[str, Any]:
@@ -377,6 +383,8 @@ def main(arguments: list[str]) -> None:
     if command:
         exec_beside("foreign.py")["become"](command, folder, SITE)
     server = Server(*take_channel())
+    if manifest.get("security_profile", {}).get("network_hosts"):
+        server.network = exec_beside("fetching.py")["Fetching"](server.send)
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     try:
         server.work(Plugin(folder, manifest))

@@ -31,6 +31,7 @@ from engines.compatibility import compare_contracts
 from engines.security import verify as run_checks
 from plugins.core.archives import pack as pack_package
 from plugins.core.authoring import write_foreign, write_template
+from plugins.core.network import Network
 from plugins.core.packages import read_package, write_whole
 from plugins.core.strategies import Terms
 from worker.commands.options import DEFAULT_ACTOR, Actor
@@ -238,7 +239,8 @@ def call(
     given = _object(sys.stdin.read() if arguments == "-" else arguments)
     if plugin is not None:
         with opened(plugin) as folder:
-            called = SESSION.run(call_package(folder, *named, given, _progress))
+            network = Network(SESSION.settings.security.network_hosts)
+            called = SESSION.run(call_package(folder, network, named, given, _progress))
     else:
         with SESSION.store() as store:
             house = PluginHouse(SESSION.home, SESSION.settings, store)
