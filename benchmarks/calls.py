@@ -8,19 +8,32 @@ Rules:
 
 from __future__ import annotations
 
+import importlib.util
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.fronts import FASTMCP, FASTMCP_ALONE, FRONTS, Front, available
+from benchmarks.contextforge import CONTEXTFORGE, contextforge, named_python
+from benchmarks.fronts import Front, bare_front, door, fastmcp_alone, fastmcp_proxy, pipe
 from benchmarks.load import closed_loop
 
 CONCURRENCY = (1, 16, 64)
 WARM_UP_SECONDS = 0.5
 ADDED_GOAL_MS, TIMES_GOAL = 0.8, 8.0
+FASTMCP, FASTMCP_ALONE = "FastMCP proxy", "FastMCP alone"
+PEERS = (FASTMCP, FASTMCP_ALONE, CONTEXTFORGE)
+FRONTS: Mapping[str, Callable[[], AbstractAsyncContextManager[Front]]] = {
+    "pipe": pipe,
+    "bare front": bare_front,
+    "door": door,
+    FASTMCP: fastmcp_proxy,
+    FASTMCP_ALONE: fastmcp_alone,
+    CONTEXTFORGE: contextforge,
+}
+"""By name; the order is that of the tables."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,7 @@ class Costs:
     @property
     def times_less(self) -> Mapping[str, float]:
         """How many times less the door adds than each peer that was measured."""
-        peers = [name for name in (FASTMCP, FASTMCP_ALONE) if name in self.cells]
-        return {name: self.added(name) / self.added("door") for name in peers}
+        return {name: self.added(name) / self.added("door") for name in PEERS if name in self.cells}
 
     def document(self) -> dict[str, Any]:
         """Return all of it as JSON holds it."""
@@ -80,6 +92,12 @@ class Costs:
             text = f"{self.added(name):.3f} ms, {times:.1f} times as much"
             lines.append(f"p50 added by {name}: {text} (goal: at least {TIMES_GOAL:.0f})")
         return lines
+
+
+def available() -> list[str]:
+    """Return the ways that can be opened here: the peers are installed for benchmarks only."""
+    missing = set() if importlib.util.find_spec("fastmcp") else set(PEERS)
+    return [name for name in FRONTS if name not in missing and (name != CONTEXTFORGE or named_python())]
 
 
 async def measure(seconds: float, rounds: int, concurrency: Sequence[int] = CONCURRENCY) -> Costs:

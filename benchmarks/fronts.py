@@ -11,13 +11,12 @@ Not here: the load (`load.py`).
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,7 +36,6 @@ from plugins.core.sandbox import RUNTIME
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120
 MANY = "1000000000"
-FASTMCP, FASTMCP_ALONE = "FastMCP proxy", "FastMCP alone"
 
 
 @dataclass
@@ -47,18 +45,21 @@ class Front:
     Attributes:
         pid: of the process whose time counts, with its children.
         caller: opens a connection and returns what calls over it.
+        others: processes whose time counts as well.
     """
 
     pid: int
     caller: Callable[[str], Awaitable[Call]]
     connections: list[Connection] = field(default_factory=list)
+    others: list[int] = field(default_factory=list)
 
     @classmethod
-    def over(cls, url: str, pid: int) -> Front:
-        """Return the front that answers HTTP."""
+    def over(cls, url: str, pid: int, asking: Callable[[str], bytes] | None = None) -> Front:
+        """Return the front at a URL, asked for a capability as MCP does it unless `asking` says otherwise."""
 
         async def caller(capability: str) -> Call:
-            connection, request = await connect(url), request_to(url, capability)
+            connection = await connect(url)
+            request = asking(capability) if asking is not None else request_to(url, capability)
             front.connections.append(connection)
 
             async def call() -> None:
@@ -81,8 +82,9 @@ class Front:
 
     def cpu_seconds(self) -> float:
         """Return the processor time that the front and its children have used."""
-        process = psutil.Process(self.pid)
-        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        leaders = [psutil.Process(pid) for pid in (self.pid, *self.others)]
+        children = [child for leader in leaders for child in leader.children(recursive=True)]
+        times = [one.cpu_times() for one in (*leaders, *children)]
         return float(sum(time.user + time.system for time in times))
 
 
@@ -112,7 +114,7 @@ async def bare_front() -> AsyncIterator[Front]:
     with TemporaryDirectory() as folder:
         package, port = write_package(Path(folder), "1.0.0"), free_port()
         command = [sys.executable, "-m", "benchmarks.peers.bare_front", str(port), str(package)]
-        async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+        async with running(command, {}) as process, reached(_mcp(port, process), process) as front:
             yield front
 
 
@@ -152,7 +154,7 @@ async def gateway(home: Home, more: Mapping[str, str] | None = None) -> AsyncIte
         more: environment variables that change its settings.
     """
     environment = {"UPGRADE_LOOP_GATEWAY__CALLS_PER_MINUTE_PER_CALLER": MANY, **(more or {})}
-    async with _running([sys.executable, "-m", "gateway", str(home.root)], environment) as process:
+    async with running([sys.executable, "-m", "gateway", str(home.root)], environment) as process:
         while not _serves(home, process):
             await asyncio.sleep(0.05)
         async with AdminClient.of(home) as admin:
@@ -161,22 +163,6 @@ async def gateway(home: Home, more: Mapping[str, str] | None = None) -> AsyncIte
                 yield front, admin
             finally:
                 front.close()
-
-
-FRONTS: Mapping[str, Callable[[], AbstractAsyncContextManager[Front]]] = {
-    "pipe": pipe,
-    "bare front": bare_front,
-    "door": door,
-    FASTMCP: fastmcp_proxy,
-    FASTMCP_ALONE: fastmcp_alone,
-}
-"""By name; the order is that of the tables."""
-
-
-def available() -> list[str]:
-    """Return the fronts that can be opened here: FastMCP is installed for benchmarks only."""
-    missing = set() if importlib.util.find_spec("fastmcp") else {FASTMCP, FASTMCP_ALONE}
-    return [name for name in FRONTS if name not in missing]
 
 
 def free_port() -> int:
@@ -190,14 +176,16 @@ def free_port() -> int:
 async def _proxied(server: list[str]) -> AsyncIterator[Front]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.peers.fastmcp_proxy", str(port), *server]
-    async with _running(command, {}) as process, _reached(f"http://127.0.0.1:{port}/mcp", process) as front:
+    async with running(command, {}) as process, reached(_mcp(port, process), process) as front:
         yield front
 
 
 @asynccontextmanager
-async def _running(command: list[str], more: Mapping[str, str]) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run a program of this repository while the block runs; what it says is forgotten."""
-    with _started(command, more) as process:
+async def running(
+    command: list[str], more: Mapping[str, str], folder: Path = ROOT
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run a program while the block runs; what it says is forgotten."""
+    with _started(command, more, folder) as process:
         try:
             yield process
         finally:
@@ -208,16 +196,20 @@ async def _running(command: list[str], more: Mapping[str, str]) -> AsyncIterator
                 process.kill()
 
 
-def _started(command: list[str], more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _mcp(port: int, process: subprocess.Popen[bytes]) -> Front:
+    return Front.over(f"http://127.0.0.1:{port}/mcp", process.pid)
+
+
+def _started(command: list[str], more: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **more}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    silent = subprocess.DEVNULL
+    return subprocess.Popen(command, env=environment, cwd=folder, stdout=silent, stderr=silent)
 
 
 @asynccontextmanager
-async def _reached(url: str, process: subprocess.Popen[bytes]) -> AsyncIterator[Front]:
-    """Return the front at a URL once it answers a call."""
+async def reached(front: Front, process: subprocess.Popen[bytes]) -> AsyncIterator[Front]:
+    """Return a front once it answers a call, and close its connections at the end."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
-    front = Front.over(url, process.pid)
     while True:
         try:
             (call,) = await front.callers(1)

@@ -109,6 +109,21 @@ def request_to(url: str, capability: str) -> bytes:
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def plain_request_to(url: str, tool: str, token: str) -> bytes:
+    """Return a whole HTTP request that calls a tool by plain JSON-RPC, as the bearer of a token."""
+    parts = urlsplit(url)
+    params = {"name": tool, "arguments": ARGUMENTS}
+    body = orjson.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    lines = (
+        f"POST {parts.path} HTTP/1.1",
+        f"Host: {parts.netloc}",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
 def check(body: bytes) -> None:
     """Raise WrongAnswer unless the body carries the sum."""
     try:

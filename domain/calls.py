@@ -28,6 +28,7 @@ class ErrorKind(StrEnum):
     TIMEOUT = "timeout"
     UNAVAILABLE = "unavailable"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    INPUT_REQUIRED = "input_required"
     NOT_ENABLED = "not_enabled"
     UNKNOWN_TOOL = "unknown_tool"
     RATE_LIMITED = "rate_limited"
@@ -38,6 +39,7 @@ class ErrorKind(StrEnum):
 NOT_THE_VERSIONS_FAULT = frozenset(
     {
         ErrorKind.INVALID_ARGUMENTS,
+        ErrorKind.INPUT_REQUIRED,
         ErrorKind.NOT_ENABLED,
         ErrorKind.UNKNOWN_TOOL,
         ErrorKind.RATE_LIMITED,

@@ -64,6 +64,8 @@ class MethodSignature(Model):
         comparator: how two versions' answers to the same call are compared.
         tolerance: the relative difference that `numeric` takes for none.
         volatile: parts of a result that differ from call to call and are not compared.
+        asks: whether the method may put questions to the person before it answers.
+        reports_progress: whether the method tells how far it is.
         tool: what a foreign server calls the method; `<capability>__<method>` when not given.
     """
 
@@ -77,6 +79,8 @@ class MethodSignature(Model):
     volatile: tuple[ResultPath, ...] = ()
     timeout_seconds: float = Field(default=10.0, gt=0, le=600)
     examples: tuple[Example, ...] = ()
+    asks: bool = False
+    reports_progress: bool = False
     tool: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_./-]{1,128}$")
 
     @property

@@ -3,7 +3,8 @@
 Rules:
 - Input: whatever the old version accepted, the new one accepts. Output and events: whatever the new version gives, the
   old one might have given.
-- A method, an event or a capability does not disappear; what may be repeated stays so.
+- A method, an event or a capability does not disappear; what may be repeated stays so, and what answered without
+  asking the person goes on to.
 - Descriptions, examples, time limits and comparators are free.
 - Within a major version of the interface all this holds; a new major version is another interface.
 
@@ -85,6 +86,8 @@ def _method_breaches(old: InterfaceDefinition, new: InterfaceDefinition) -> Iter
         if _STRICTER.index(after.side_effects) > _STRICTER.index(before.side_effects):
             said = f"its side effects were {before.side_effects} and are {after.side_effects} now"
             yield _broken(old, before.name, "side_effects", said)
+        if after.asks and not before.asks:
+            yield _broken(old, before.name, "asks", "it did not ask the person before it answers, and may do so now")
         hints = _hints(before, after)
         given = (before.input_schema, after.input_schema)
         yield from _schema_breaches(old.name, before.name, Aspect.INPUT, given, hints)

@@ -5,6 +5,8 @@ Rules:
 - The agent never feels a candidate: when it fails through its own fault and the method may be repeated, the control
   answers. When the call never reached the candidate's code, the control answers whatever the method does.
 - A version that is not there is stood in for by the route's other version, or by the one a newer table names.
+- A call that asks the person is not over: its round is no final record, and the next round goes to the same version,
+  for which nobody stands in.
 - Every attempt is one record; exactly one of a call's records is final.
 - What the agent gets to read of a failure is one sentence; the ledger keeps it without the call's arguments.
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -29,34 +31,46 @@ from gateway.in_flight import InFlight
 from gateway.journal import Entry
 from gateway.metrics import DoorMetrics
 from gateway.rate_guard import RateGuard
+from gateway.rounds import LONGEST_TALK, Extras, Rounds, Standing
 from gateway.samples import SampleSieve, without_arguments
 from gateway.table import CurrentTable, RoutedTool
 from plugins.core.failures import PluginFailure
+from plugins.core.rounds import Asked, Turn
 
 _LOG = logging.getLogger(__name__)
 _NEVER_RAN = frozenset({ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ARGUMENTS})
+ALONE = Extras()
+"""A call that brings nothing but its arguments."""
 
 
 class Versions(Protocol):
     """What runs the versions: `plugins.core.host.PluginHost`, as far as calls need it."""
 
-    async def call(self, version: PluginVersion, capability: str, method: str, arguments: JsonObject) -> JsonObject:
+    async def call(
+        self, version: PluginVersion, capability: str, method: str, arguments: JsonObject, *, turn: Turn = ...
+    ) -> JsonObject:
         """Answer, or raise PluginFailure."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the agent gets: a result, or one sentence that says why there is none."""
+    """What the agent gets: a result, or questions to the person, or one sentence that says why there is neither.
+
+    Attributes:
+        round: the name under which the questions are answered.
+    """
 
     call_id: str
     result: JsonObject | None = None
     error: ErrorKind | None = None
     message: str = ""
+    asked: Asked | None = None
+    round: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether there is no result."""
-        return self.error is not None or self.result is None
+        return self.asked is None and (self.error is not None or self.result is None)
 
     @property
     def kind(self) -> ErrorKind:
@@ -71,12 +85,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Job:
-    """One call on its way."""
+    """One round of a call on its way.
+
+    Attributes:
+        number: how many rounds there were before.
+    """
 
     call_id: str
     caller: Caller
     tool: RoutedTool
     arguments: JsonObject
+    turn: Turn
+    can_ask: bool
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,7 @@ class Outcome:
     result: JsonObject | None = None
     error: ErrorKind | None = None
     message: str = ""
+    asked: Asked | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +138,7 @@ class Ways:
     guard: RateGuard
     metrics: DoorMetrics
     sieve: SampleSieve
+    rounds: Rounds
     record: Callable[[Entry], None]
     requested: Callable[[CapabilityRequest], None]
     clock: Callable[[], datetime]
@@ -135,16 +158,17 @@ class CallPath:
         self.ways = ways
         self.in_flight = InFlight()
 
-    async def call(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
+    async def call(self, caller: Caller, name: str, arguments: JsonObject, extras: Extras = ALONE) -> Answer:
         """Answer one call of a tool.
 
         Args:
             caller: who calls.
             name: the tool, `<capability>__<method>`.
             arguments: as the agent gave them.
+            extras: what comes along with them.
         """
         with self.in_flight.counted():
-            return await self._admitted(caller, name, arguments)
+            return await self._admitted(caller, name, arguments, extras)
 
     def lacking(self, caller: Caller, kind: RequestKind, text: str) -> None:
         """Remember that an agent lacked something."""
@@ -166,15 +190,29 @@ class CallPath:
             return None
         return f"More than {self.ways.guard.per_minute} calls a minute by one caller; try again in {wait:.1f} seconds."
 
-    async def _admitted(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
+    async def _admitted(self, caller: Caller, name: str, arguments: JsonObject, extras: Extras) -> Answer:
         call_id = self.ways.new_id()
         if (message := self.limited(caller)) is not None:
             return self._refused(caller, name, Answer(call_id, error=ErrorKind.RATE_LIMITED, message=message))
         tool = self.ways.table.now.tools.get(name)
+        if extras.round is not None and tool is not None:
+            return await self._resumed(caller, tool, arguments, extras)
         target = _target(tool, tool.variant_for(caller, call_id)) if tool is not None else None
         if tool is None or target is None:
             return self._refused(caller, name, self._no_way(caller, name, call_id))
-        return await self._served(Job(call_id, caller, tool, arguments), target)
+        job = Job(call_id, caller, tool, arguments, Turn(extras.progress), extras.can_ask)
+        return await self._served(job, target)
+
+    async def _resumed(self, caller: Caller, tool: RoutedTool, arguments: JsonObject, extras: Extras) -> Answer:
+        """Go on with a call whose person has been asked."""
+        resumed = self.ways.rounds.resume(caller.hash, tool.name, arguments, extras)
+        if isinstance(resumed, str):
+            refusal = Answer(self.ways.new_id(), error=ErrorKind.INVALID_ARGUMENTS, message=resumed)
+            return self._refused(caller, tool.name, refusal)
+        standing = resumed.standing
+        turn = Turn(extras.progress, resumed.state, extras.answers)
+        job = Job(standing.call_id, caller, tool, arguments, turn, extras.can_ask, standing.number)
+        return await self._served(job, Target(tool, standing.variant, standing.version))
 
     def _no_way(self, caller: Caller, name: str, call_id: str) -> Answer:
         """Return why no version answers; a tool that nobody knows is a lack."""
@@ -194,12 +232,28 @@ class CallPath:
         tried: set[str] = set()
         while True:
             outcome = await self._attempt(job, target)
+            if outcome.asked is not None and job.can_ask and job.number < LONGEST_TALK:
+                return self._asking(job, target, outcome, outcome.asked)
             tried.add(target.version.digest)
             following = self._stand_in(job, target, outcome, tried)
             self._remember(job, target, outcome, final=following is None)
             if following is None:
                 return Answer(job.call_id, outcome.result, outcome.error, outcome.message)
             target = following
+
+    def _asking(self, job: Job, target: Target, outcome: Outcome, asked: Asked) -> Answer:
+        """Keep the call for its next round, and return what is asked."""
+        self._remember(job, target, outcome, final=False)
+        standing = Standing(
+            call_id=job.call_id,
+            caller=job.caller.hash,
+            tool=job.tool.name,
+            arguments=job.arguments,
+            variant=target.variant,
+            version=target.version,
+            number=job.number + 1,
+        )
+        return Answer(job.call_id, asked=asked, round=self.ways.rounds.keep(standing, asked))
 
     async def _attempt(self, job: Job, target: Target) -> Outcome:
         started_at, started = self.ways.clock(), self.ways.monotonic()
@@ -209,8 +263,10 @@ class CallPath:
 
         try:
             result = await self.ways.versions.call(
-                target.version, job.tool.route.capability, job.tool.method, job.arguments
+                target.version, job.tool.route.capability, job.tool.method, job.arguments, turn=job.turn
             )
+        except Asked as asked:
+            return replace(ended(error=asked.kind, message=asked.message), asked=asked)
         except PluginFailure as failure:
             return ended(error=failure.kind, message=_told(failure, job.call_id))
         except asyncio.CancelledError:
@@ -223,7 +279,7 @@ class CallPath:
 
     def _stand_in(self, job: Job, target: Target, outcome: Outcome, tried: set[str]) -> Target | None:
         """Return who answers in place of a version that failed, None when its answer stands."""
-        if outcome.error is None:
+        if outcome.error is None or job.number:
             return None
         options = (option for option in self._options(job, target, outcome.error) if option is not None)
         return next((option for option in options if option.version.digest not in tried), None)
@@ -256,7 +312,7 @@ class CallPath:
         )
         self.ways.record(record)
         self.ways.metrics.count(record)
-        if outcome.error is None and target.tool.repeatable:
+        if outcome.error is None and target.tool.replayable:
             sample = self.ways.sieve.take(route.capability, job.tool.method, job.arguments, outcome.started_at)
             if sample is not None:
                 self.ways.record(sample)

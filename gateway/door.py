@@ -4,6 +4,8 @@ Rules:
 - A failed call is a tool result that says so, in one sentence, with `_meta.call_id` and `_meta.error`; only a fault of
   the protocol is a protocol error.
 - A result is given as text and as structured content.
+- A question of a plugin reaches the person as each generation has it: as a result that asks for another round, or as a
+  request within the session. It says which tool asks. An agent that cannot ask is told so, and the call fails.
 - When the tools that agents see change, both protocol generations are told: sessions by notification, the stateless
   protocol on its listening streams.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import anyio
@@ -24,20 +27,33 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.server.models import InitializationOptions
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
-from mcp_types import CallToolRequestParams, CallToolResult, ListToolsResult, PaginatedRequestParams, TextContent
+from mcp_types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequiredResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+)
 from pydantic import Field, ValidationError
 from starlette.requests import Request
 
 from domain.base import JsonObject, Model
 from domain.calls import ErrorKind, OutcomeReport, RequestKind
 from gateway import tools
-from gateway.calls import Answer, CallPath
+from gateway.calls import ALONE, Answer, CallPath
 from gateway.identity import Caller, Identities
+from gateway.progress import Relay
+from gateway.rounds import Extras
+from plugins.core.rounds import Asked
 
 _LOG = logging.getLogger(__name__)
 LIST_FRESH_FOR_MS: Final = 5_000
 MOST_SESSIONS: Final = 10_000
 NOTIFY_SECONDS: Final = 2.0
+STATELESS: Final = "2026-07-28"
 INSTRUCTIONS: Final = (
     "Tools here improve while you work: use find_capability when your list has nothing that fits. "
     "When nothing fits at all, say so once with request_capability."
@@ -106,7 +122,6 @@ class Door:
         self._listening = ListenHandler(self._bus)
         self._built_in: Mapping[str, Callable[[Caller, JsonObject], Awaitable[Answer]]] = {
             tools.FIND: self._find,
-            tools.CALL: self._call,
             tools.REQUEST: self._request,
             tools.REPORT: self._report,
         }
@@ -120,23 +135,25 @@ class Door:
             on_subscriptions_listen=self._listening,
         )
 
-    async def answer(self, caller: Caller, name: str, arguments: JsonObject) -> Answer:
-        """Answer one call of a tool, built-in or a plugin's."""
-        built_in = self._built_in.get(name)
-        if built_in is None:
-            return await self._path.call(caller, name, arguments)
+    async def answer(self, caller: Caller, name: str, arguments: JsonObject, extras: Extras = ALONE) -> Answer:
+        """Answer one round of a call of a tool, built-in or a plugin's."""
         try:
-            return await built_in(caller, arguments)
+            if name == tools.CALL:
+                wanted = CallArguments.model_validate(arguments)
+                name, arguments = wanted.tool, wanted.arguments
+            built_in = self._built_in.get(name)
+            return await (built_in(caller, arguments) if built_in else self._path.call(caller, name, arguments, extras))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"]))
             message = f"The arguments of {name} do not fit: {where}: {first['msg']}."
             return self._said(ErrorKind.INVALID_ARGUMENTS, message)
 
-    def mirrors_arguments(self, name: str) -> bool:
-        """Say whether a tool's schema asks for arguments to be repeated in headers, which the SDK compares."""
-        tool = self._path.ways.table.now.tools.get(name)
-        return tool is not None and tool.mirrors_arguments
+    def takes_its_time(self, name: str, arguments: JsonObject) -> bool:
+        """Say whether a call needs the SDK: to tell of progress, to ask, to compare arguments repeated in headers."""
+        called = arguments.get("tool") if name == tools.CALL else name
+        tool = self._path.ways.table.now.tools.get(called) if isinstance(called, str) else None
+        return tool is not None and (tool.converses or tool.mirrors_arguments)
 
     async def tell_tools_changed(self) -> None:
         """Tell every session and every listening stream that the list of tools is another."""
@@ -174,8 +191,18 @@ class Door:
 
     async def _on_call_tool(
         self, context: ServerRequestContext[Any, Any], params: CallToolRequestParams
-    ) -> CallToolResult:
-        return as_result(await self.answer(self._caller(context), params.name, params.arguments or {}))
+    ) -> CallToolResult | InputRequiredResult:
+        caller, arguments = self._caller(context), params.arguments or {}
+        relay = Relay(context.session.report_progress)
+        given = params.model_dump(mode="json", by_alias=True, exclude_none=True).get("inputResponses", {})
+        extras = Extras(relay, can_ask(context.session), params.request_state, given)
+        async with relay:
+            answer = await self.answer(caller, params.name, arguments, extras)
+            while answer.asked is not None and context.session.protocol_version != STATELESS:
+                given = await ask_in_session(context.session, answer.asked, context.request_id)
+                extras = replace(extras, round=answer.round, answers=given)
+                answer = await self.answer(caller, params.name, arguments, extras)
+        return as_result(answer)
 
     def _caller(self, context: ServerRequestContext[Any, Any]) -> Caller:
         request = context.request
@@ -192,13 +219,6 @@ class Door:
             f"Use {tools.CALL} with one of these." if found else f"Nothing fits; {tools.REQUEST} tells what is missing."
         )
         return Answer(self._path.ways.new_id(), {"matches": list(found), "hint": hint})
-
-    async def _call(self, caller: Caller, arguments: JsonObject) -> Answer:
-        wanted = CallArguments.model_validate(arguments)
-        built_in = self._built_in.get(wanted.tool)
-        if built_in is not None and wanted.tool != tools.CALL:
-            return await built_in(caller, wanted.arguments)
-        return await self._path.call(caller, wanted.tool, wanted.arguments)
 
     async def _request(self, caller: Caller, arguments: JsonObject) -> Answer:
         wanted = RequestArguments.model_validate(arguments)
@@ -228,8 +248,36 @@ class Door:
         return Answer(self._path.ways.new_id(), error=kind, message=message)
 
 
-def as_result(answer: Answer) -> CallToolResult:
+def can_ask(session: ServerSession) -> bool:
+    """Say whether the agent can put a form to the person; a bare `elicitation` means that it can."""
+    capabilities = session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities is not None else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+async def ask_in_session(session: ServerSession, asked: Asked, request_id: str | int | None) -> JsonObject:
+    """Put a plugin's questions to the person within a session, one after the other."""
+    given: JsonObject = {}
+    for key, form in _forms_of(asked).items():
+        answer = await session.elicit_form(form.message, form.requested_schema, request_id)
+        given[key] = answer.model_dump(mode="json", by_alias=True, exclude_none=True, include={"action", "content"})
+    return given
+
+
+def _forms_of(asked: Asked) -> dict[str, ElicitRequestFormParams]:
+    return {
+        key: ElicitRequestFormParams(message=f"{asked.subject} asks: {one.message}", requested_schema=one.schema)
+        for key, one in asked.questions.items()
+    }
+
+
+def as_result(answer: Answer) -> CallToolResult | InputRequiredResult:
     """Return an answer as MCP carries it."""
+    if answer.asked is not None:
+        requests = {key: ElicitRequest(params=form) for key, form in _forms_of(answer.asked).items()}
+        return InputRequiredResult(
+            input_requests=dict(requests), request_state=answer.round, _meta={"call_id": answer.call_id}
+        )
     if answer.failed:
         return CallToolResult(
             content=[TextContent(text=answer.sentence)],

@@ -88,7 +88,7 @@ class Express:
         with self._posts.counted():
             message = await receive()
             call = _call_of(message, headers[b"mcp-name"].decode("latin-1"))
-            if call is None or self._door.mirrors_arguments(call.name):
+            if call is None or self._door.takes_its_time(call.name, call.arguments):
                 await self.rest(scope, replayed([message], receive), send)
                 return
             try:

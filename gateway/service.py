@@ -42,6 +42,7 @@ from gateway.ledger import Ledger
 from gateway.memory import Memory
 from gateway.metrics import DoorMetrics, ExtraMetrics, Standing, page
 from gateway.rate_guard import RateGuard
+from gateway.rounds import Rounds
 from gateway.samples import SampleSieve
 from gateway.swaps import Patience, Swaps
 from gateway.table import CurrentTable
@@ -199,6 +200,7 @@ class Gateway:
             guard=RateGuard(self._settings.gateway.calls_per_minute_per_caller, time.monotonic),
             metrics=self._metrics,
             sieve=SampleSieve(self._settings.ab_testing.replay_samples),
+            rounds=Rounds(time.monotonic),
             record=self._record,
             requested=lambda request: self._notices.notice(lack_noticed(request)),
             clock=_now,
@@ -216,6 +218,7 @@ class Gateway:
             patience=Patience(hold=gateway.warm_hold_seconds, drain=gateway.drain_seconds),
             clock=self.path.ways.clock,
             changed=self._door.tell_tools_changed,
+            asking=self.path.ways.rounds.open_of,
         )
 
 

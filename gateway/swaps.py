@@ -4,7 +4,7 @@ Rules:
 - Load the new version while the old one serves; save the table; put it in force by one assignment; only then put down
   what no route needs any more. Whatever fails before the assignment leaves the old table in force.
 - A version that left the table stays warm for a while, so that taking it back is instant; of each capability only the
-  last one does.
+  last one does. One whose call waits for a person's answer stays until that is given, or too late.
 - The same route again changes nothing. Orders are carried out one after the other, each to its end.
 - At the start, a version that does not come up stops nothing: its capability answers `unavailable` or from its other
   version, and it is tried again with growing patience.
@@ -34,6 +34,7 @@ from plugins.core.host import PluginHost
 _LOG = logging.getLogger(__name__)
 FIRST_RETRY_SECONDS = 2.0
 LAST_RETRY_SECONDS = 60.0
+LOOK_SECONDS = 0.5
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Swaps:
 
     Attributes:
         changed: told when the tools that agents see are others than before.
+        asking: says whether a call of a version waits for a person.
         failed: versions of the table that did not come up, by digest, and why.
     """
 
@@ -68,6 +70,7 @@ class Swaps:
     patience: Patience
     clock: Callable[[], datetime]
     changed: Callable[[], Coroutine[Any, Any, None]]
+    asking: Callable[[str], bool]
     failed: dict[str, str] = field(default_factory=dict, init=False)
     restored: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -221,6 +224,8 @@ class Swaps:
     async def _retire(self, capability: str, hold: Hold) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(hold.release.wait(), self.patience.hold)
+        while self.asking(hold.version.digest):
+            await asyncio.sleep(LOOK_SECONDS)
         async with self._lock:
             if self._held.get(capability) is hold:
                 del self._held[capability]

@@ -52,6 +52,16 @@ class RoutedTool:
         return MIRRORING_KEYWORD in json.dumps(self.shown.input_schema)
 
     @cached_property
+    def converses(self) -> bool:
+        """Whether a call of it may ask the person, or tell how far it is."""
+        return any(signature.asks or signature.reports_progress for signature in self.signatures.values())
+
+    @cached_property
+    def replayable(self) -> bool:
+        """Whether its calls can be made again with nobody there to be asked."""
+        return self.repeatable and not any(signature.asks for signature in self.signatures.values())
+
+    @cached_property
     def repeatable(self) -> bool:
         """Whether every version that has the method says that it may be repeated."""
         return all(signature.repeatable for signature in self.signatures.values())

@@ -25,6 +25,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore
+from plugins.core.rounds import Turn
 from store.database import Store
 from worker.plugin_house import PluginHouse
 
@@ -108,7 +109,7 @@ async def _called(
         await host.load(version)
         started = clock()
         try:
-            result = await host.call(version, *tool, arguments, progress=progress)
+            result = await host.call(version, *tool, arguments, turn=Turn(progress))
         except PluginFailure as failure:
             duration = (clock() - started) * 1_000
             return Called(tool_name(*tool), version.id, duration, error=failure.kind, message=failure.message)

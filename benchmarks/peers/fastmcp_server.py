@@ -1,9 +1,12 @@
-"""The measured plugin as a user of FastMCP would write it: a server on standard input and output.
+"""The measured plugin as a user of FastMCP would write it: a server on standard streams, or over HTTP at a port.
 
-python -m benchmarks.peers.fastmcp_server
+python -m benchmarks.peers.fastmcp_server [PORT]
 """
 
 from __future__ import annotations
+
+import sys
+from typing import Any
 
 from fastmcp import FastMCP
 
@@ -19,7 +22,11 @@ def main() -> None:
     """Serve until the end of input."""
     server = FastMCP(CAPABILITY)
     server.tool(add, name=f"{CAPABILITY}__{METHOD}")
-    server.run(transport="stdio", show_banner=False, log_level="ERROR")
+    quiet: dict[str, Any] = {"show_banner": False, "log_level": "ERROR"}
+    if len(sys.argv) > 1:
+        server.run(transport="http", port=int(sys.argv[1]), stateless_http=True, json_response=True, **quiet)
+    else:
+        server.run(transport="stdio", **quiet)
 
 
 if __name__ == "__main__":

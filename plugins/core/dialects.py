@@ -24,6 +24,7 @@ from domain.calls import ErrorKind
 from domain.contracts import MethodSignature, PluginContract, WireProtocol, wire_name
 from plugins.core.channel import PROTOCOL_VERSION, Channel
 from plugins.core.failures import PluginFailure
+from plugins.core.rounds import asked_of
 
 LEGACY_VERSIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
 PROBE_SECONDS: Final = 5.0
@@ -104,13 +105,17 @@ def content_of(channel: Channel, contract: PluginContract, name: str, answer: Js
 
     Raises:
         PluginFailure: `tool_error` when it says that it failed, else `invalid_result`.
+        Asked: it wants to know something of the person first.
     """
     result = result_of(channel, answer)
     if result.get("isError") is True:
         words = _text_of(result.get("content"))[:WORDS_LIMIT]
         raise PluginFailure(ErrorKind.TOOL_ERROR, words or "the method failed without a word")
+    if result.get("resultType") == "input_required" and _may_ask(contract, name):
+        raise asked_of(name, result)
     if result.get("resultType", "complete") != "complete":
-        raise PluginFailure(ErrorKind.INVALID_RESULT, f"{name} wants to be asked again, which the host does not do.")
+        text = f"{name} asks for more before it answers, which its contract does not say."
+        raise PluginFailure(ErrorKind.INVALID_RESULT, text)
     content = result.get("structuredContent")
     if isinstance(content, dict):
         return content
@@ -146,6 +151,11 @@ async def _initialize(channel: Channel, timeout: float) -> WireProtocol:
         raise PluginFailure(ErrorKind.UNAVAILABLE, f"{channel.subject} speaks {spoken}, which the host does not.")
     channel.notify("notifications/initialized", {})
     return WireProtocol.LEGACY
+
+
+def _may_ask(contract: PluginContract, name: str) -> bool:
+    methods = ((one.name, method) for one in contract.provided_interfaces for method in one.methods)
+    return any(method.asks and wire_name(capability, method) == name for capability, method in methods)
 
 
 def _text_of(content: JsonValue) -> str:

@@ -24,12 +24,12 @@ from domain.contracts import PluginContract, tool_name
 from domain.errors import PluginRegistrationFailed, UpgradeLoopError
 from domain.plugins import LifecycleEvent, LoadedVersion, LoadReport, PluginEvent, PluginState, UnloadReport
 from domain.routing import PluginVersion
-from plugins.core.channel import Progress
 from plugins.core.failures import PluginFailure
 from plugins.core.lifecycle import Request, RunningVersion, Watchers
 from plugins.core.loader import Loader, Program
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore
+from plugins.core.rounds import FIRST_ROUND, Turn
 from plugins.core.sandbox import Jail
 
 
@@ -80,7 +80,7 @@ class PluginHost:
         method: str,
         arguments: JsonObject,
         *,
-        progress: Progress | None = None,
+        turn: Turn = FIRST_ROUND,
     ) -> JsonObject:
         """Call a method of a loaded version and return its result.
 
@@ -89,10 +89,11 @@ class PluginHost:
             capability: one of its interfaces.
             method: a method of the interface.
             arguments: as the caller gave them.
-            progress: told how far the call is, if the plugin says so.
+            turn: what goes along with them.
 
         Raises:
             PluginFailure: with the kind the ledger records.
+            Asked: the method wants to know something of the person first.
         """
         running = self._running.get(version.digest)
         if running is None:
@@ -104,7 +105,7 @@ class PluginHost:
         checks.check_arguments(arguments)
         with running.admitted():
             deadline = asyncio.get_running_loop().time() + checks.method.timeout_seconds
-            result = await _answer(running, Request(checks, arguments, deadline, progress))
+            result = await _answer(running, Request(checks, arguments, deadline, turn))
             checks.check_result(result)
         return result
 

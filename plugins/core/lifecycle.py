@@ -38,12 +38,12 @@ from domain.plugins import (
 from domain.routing import PluginVersion
 from domain.transitions import advance
 from plugins.core.breaker import Breaker
-from plugins.core.channel import Progress
 from plugins.core.contracts import MethodChecks
 from plugins.core.failures import PluginFailure
 from plugins.core.loader import Loader, Program, check_health
 from plugins.core.pool import Instance, Lease, Pool
 from plugins.core.process import PluginProcess
+from plugins.core.rounds import FIRST_ROUND, Turn
 from plugins.core.spares import Spares
 
 BACK_OFF_SECONDS = 0.1
@@ -83,7 +83,7 @@ class Request:
     checks: MethodChecks
     arguments: JsonObject
     deadline: float
-    progress: Progress | None = None
+    turn: Turn = FIRST_ROUND
 
 
 class RunningVersion:
@@ -180,9 +180,7 @@ class RunningVersion:
         seconds = max(request.deadline - asyncio.get_running_loop().time(), 0.001)
         checks, process = request.checks, lease.instance.process
         try:
-            result = await process.call(
-                checks.capability, checks.method.name, request.arguments, seconds, request.progress
-            )
+            result = await process.call(checks.capability, checks.method.name, request.arguments, seconds, request.turn)
         except PluginFailure as failure:
             if failure.kind is ErrorKind.TIMEOUT:
                 now = asyncio.get_running_loop().time()

@@ -25,11 +25,12 @@ import psutil
 from domain.base import JsonObject
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
-from plugins.core.channel import Channel, Progress
+from plugins.core.channel import Channel
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
 from plugins.core.host_calls import HostCalls, Service
 from plugins.core.jobs import SPAWN_OPTIONS, hold
+from plugins.core.rounds import FIRST_ROUND, Turn
 from plugins.core.sandbox import Jail, Launch, PlainJail, memory_limit_mb
 
 START_SECONDS = 30.0
@@ -162,7 +163,7 @@ class PluginProcess:
         method: str,
         arguments: JsonObject,
         timeout: float,
-        progress: Progress | None = None,
+        turn: Turn = FIRST_ROUND,
     ) -> JsonObject:
         """Call a method.
 
@@ -171,16 +172,17 @@ class PluginProcess:
             method: one of its methods.
             arguments: already checked against the input schema.
             timeout: seconds to wait.
-            progress: told how far the call is, if the plugin says so.
+            turn: what goes along with them.
 
         Raises:
             PluginFailure: with the kind that says what went wrong.
+            Asked: the method wants to know something of the person first.
         """
         if self._channel.tools_changed:
             await self._prove_again()
         name = self._names.get((capability, method)) or tool_name(capability, method)
-        params: JsonObject = {"name": name, "arguments": arguments}
-        answer = await self._channel.request("tools/call", params, timeout, progress)
+        params: JsonObject = {"name": name, "arguments": arguments, **turn.more}
+        answer = await self._channel.request("tools/call", params, timeout, turn.progress)
         return content_of(self._channel, self._contract, name, answer)
 
     async def hook(self, name: str) -> None:

@@ -11,8 +11,8 @@ Rules:
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
 - `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
 - An answer is a JSON object without NaN or Infinity, or it is refused here.
-- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`; one that
-  takes `fetch` by keyword only is given the network, if the manifest names hosts (`fetching.py`).
+- A method is given what it takes by keyword only: `progress(done, total=None, message="")`, `ask`, which puts questions
+  to the person (`asking.py`), and `fetch`, which is the network, if the manifest names hosts (`fetching.py`).
 - `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
 - A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
   set.
@@ -86,8 +86,7 @@ def die_with_host() -> None:
     """Ask Linux to kill this process when its host dies, for code that never lets the reading thread run."""
     import ctypes
 
-    set_parent_death_signal, kill = 1, 9
-    ctypes.CDLL(None).prctl(set_parent_death_signal, kill)
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
 
 
 def take_channel() -> tuple[BinaryIO, BinaryIO]:
@@ -141,6 +140,8 @@ class Plugin:
                     tool = describe_tool(folder, interface["name"], method)
                     self.tools.append(tool)
                     self.functions[tool["name"]] = function
+        asks = any(takes(function, "ask") for function in self.functions.values())
+        self.asker: Any = exec_beside("asking.py")["asker"] if asks else None
 
     def hook(self, name: str) -> Any:
         """Run a lifecycle hook if the manifest names one; the value may have to be awaited."""
@@ -160,7 +161,7 @@ class Server:
         self.running: dict[Any, Any] = {}
         self.given_up: set[Any] = set()
         self.loop: Any = None
-        self.network: Any = None
+        self.web: Any = None
 
     def read(self) -> None:
         """Read until the end of input; then leave the main thread a little time, and end the process."""
@@ -177,8 +178,8 @@ class Server:
 
     def accept(self, message: dict[str, Any]) -> None:
         """Answer what needs no plugin code at once, and queue the rest."""
-        if "method" not in message and self.network is not None:
-            self.network.answered(message)
+        if "method" not in message and self.web is not None:
+            self.web.answered(message)
         elif message["method"] == "notifications/cancelled":
             self.cancel(message["params"]["requestId"])
         elif message["method"] == "ping":
@@ -240,10 +241,10 @@ class Server:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
         try:
             more = {"progress": self.progress_of(params)} if takes(function, "progress") else {}
-            if self.network is not None and takes(function, "fetch"):
-                more["fetch"] = self.network.bound_to(identifier, function)
+            more |= {"ask": plugin.asker(params)} if takes(function, "ask") else {}
+            more |= {"fetch": self.web.bound_to(identifier, function)} if self.web and takes(function, "fetch") else {}
             value = function(**params.get("arguments", {}), **more)
-        except Exception as error:
+        except BaseException as error:  # SystemExit, too, is one call's failure
             self.reply_failure(identifier, error)
             return
         if hasattr(value, "__await__"):
@@ -316,7 +317,9 @@ class Server:
         self.send({"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}})
 
     def reply_failure(self, identifier: Any, error: BaseException) -> None:
-        """Send a method's own failure as MCP does, and leave the traceback on stderr."""
+        """Send a method's own failure as MCP does, and leave the traceback on stderr; a question is no failure."""
+        if (asked := getattr(error, "mcp_result", None)) is not None:
+            return self.reply(identifier, asked)
         import traceback
 
         traceback.print_exception(error)
@@ -337,7 +340,7 @@ class Server:
 
 
 def takes(function: Any, name: str) -> bool:
-    """Say whether a method asks for something by keyword only; `inspect` is slow to import."""
+    """Say whether a method takes an argument by keyword only; `inspect` is slow to import."""
     code = getattr(function, "__code__", None)
     return code is not None and name in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
@@ -384,7 +387,7 @@ def main(arguments: list[str]) -> None:
         exec_beside("foreign.py")["become"](command, folder, SITE)
     server = Server(*take_channel())
     if manifest.get("security_profile", {}).get("network_hosts"):
-        server.network = exec_beside("fetching.py")["Fetching"](server.send)
+        server.web = exec_beside("fetching.py")["Fetching"](server.send)
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     try:
         server.work(Plugin(folder, manifest))

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import calls, soak, starts
-from benchmarks.calls import Cell, Costs
-from benchmarks.fronts import FASTMCP, FASTMCP_ALONE, available, pipe
+from benchmarks.calls import FASTMCP, FASTMCP_ALONE, PEERS, Cell, Costs, available
+from benchmarks.fronts import pipe
 from benchmarks.gateway import main
 from benchmarks.load import closed_loop, open_loop, percentile
 from benchmarks.wire import WrongAnswer, check
@@ -89,7 +89,7 @@ async def test_a_pipe_is_open_while_the_block_runs_and_its_time_counts() -> None
 
 
 async def test_the_door_is_measured_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    ways = [name for name in available() if name not in {FASTMCP, FASTMCP_ALONE}]
+    ways = [name for name in available() if name not in PEERS]
     monkeypatch.setattr(calls, "available", lambda: ways)
     costs = await calls.measure(seconds=0.2, rounds=1, concurrency=(1, 4))
     assert list(costs.cells) == ["pipe", "bare front", "door"]

@@ -141,6 +141,12 @@ def test_what_may_be_repeated_stays_so(before: SideEffects, after: SideEffects, 
     assert promises(change.breaches) == (["side_effects"] if broken else [])
 
 
+def test_a_method_that_begins_to_ask_is_a_breach() -> None:
+    asking, silent = an_interface(changed(asks=True)), an_interface()
+    assert promises(compare_interfaces(silent, asking).breaches) == ["asks"]
+    assert promises(compare_interfaces(asking, silent).breaches) == []
+
+
 def test_an_event_is_something_given() -> None:
     old = an_interface(events=(EventDefinition(name="found", payload_schema=one(INT)),))
     wider = an_interface(events=(EventDefinition(name="found", payload_schema=one(NUM)),))

@@ -54,6 +54,7 @@ def write_plugin(
     body: str = GOOD,
     head: str = "",
     capability: str = "text",
+    takes: str = "",
     resources: Mapping[str, int] | None = None,
     **method: Any,
 ) -> Path:
@@ -62,6 +63,7 @@ def write_plugin(
     Args:
         body: what the method does; it may use `text` and `VERSION`.
         head: what the module does before.
+        takes: what the method takes by keyword beside `text`, as it stands in its head.
         resources: its resource requirements, where they are not the usual ones.
         method: fields of the method in the manifest that are not the usual ones.
     """
@@ -83,7 +85,7 @@ def write_plugin(
         "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
     }
     source = (
-        f"VERSION = {version!r}\n{head}\n\nclass Tools:\n    def shout(self, text):\n        {body}\n\n\n"
+        f"VERSION = {version!r}\n{head}\n\nclass Tools:\n    def shout(self, text{takes}):\n        {body}\n\n\n"
         f"capabilities = {{{capability!r}: Tools()}}\n"
     )
     target = folder / f"{name}-{version}"

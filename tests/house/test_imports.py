@@ -159,7 +159,7 @@ def is_guest(module: Module) -> bool:
 
 
 def test_what_runs_in_a_plugins_process_needs_nothing_but_python() -> None:
-    files = {f"plugins/core/{name}.py" for name in ("runtime", "foreign", "fetching")}
+    files = {f"plugins/core/{name}.py" for name in ("runtime", "foreign", "asking", "fetching")}
     runtime = [module for module in in_rooms() if module.name in files]
     found = [
         f"{module.name}:{line} imports {dotted}"

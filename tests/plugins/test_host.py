@@ -20,6 +20,7 @@ from domain.routing import PluginVersion
 from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from plugins.core.rounds import Turn
 from tests.plugins.conftest import Adder
 from tests.plugins.factories import ADD, a_manifest, a_tool, an_unsafe_tool, numbers_plugin
 
@@ -369,7 +370,7 @@ async def test_a_method_may_say_how_far_it_is(host: PluginHost, add: Adder) -> N
     version = add(a_manifest(a_tool("count"), a_tool("quiet")), code)
     await host.load(version)
     seen: list[Any] = []
-    answer = await host.call(version, "numbers", "count", {"to": 3}, progress=seen.append)
+    answer = await host.call(version, "numbers", "count", {"to": 3}, turn=Turn(seen.append))
     assert answer == {"counted": 3}
     assert seen == [{"progress": n, "total": 3, "message": f"{n} done"} for n in (1, 2, 3)]
     assert await host.call(version, "numbers", "count", {"to": 2}) == {"counted": 2}
