@@ -41,8 +41,7 @@ if TYPE_CHECKING:  # `typing` costs a fifth of the start-up time
 PROTOCOL_VERSION = "2026-07-28"
 PROTOCOL_KEY = "io.modelcontextprotocol/protocolVersion"
 LINE_LIMIT = 8 * 1024 * 1024
-MESSAGE_LIMIT = 2_000
-OPEN_FILES = 256
+MESSAGE_LIMIT, OPEN_FILES = 2_000, 256
 SITE = "_site"
 SHARED_MEMORY_MB = 1_024
 LAST_WORDS_SECONDS = 5.0
@@ -319,7 +318,8 @@ class Server:
     def reply_failure(self, identifier: Any, error: BaseException) -> None:
         """Send a method's own failure as MCP does, and leave the traceback on stderr; a question is no failure."""
         if (asked := getattr(error, "mcp_result", None)) is not None:
-            return self.reply(identifier, asked)
+            self.reply(identifier, asked)
+            return
         import traceback
 
         traceback.print_exception(error)
