@@ -1,0 +1,94 @@
+"""Spec 3.1, the built machine - decides when the machine of the tier wasm is built, and which one may run.
+
+Rules:
+- It is built when the first plugin needs it, in a minute or so, and kept under a digest of all it is made of: other
+  sources, other tools or another kind of system make another machine.
+- It is finished or not there; it is made read-only and is read again before a process first runs it.
+
+Not here: how it is built (`compiler.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from domain.calls import ErrorKind
+from plugins.core.environments import is_sealed, put_in_place
+from plugins.core.failures import PluginFailure
+from plugins.core.packages import remove_folder
+from plugins.core.wasm import compiler
+
+TOOLS: Final = ("componentize-py", "wasmtime")
+BUILD_SECONDS: Final = 1_200.0
+WORDS_LIMIT: Final = 2_000
+_LOG = logging.getLogger("upgrade_loop.plugins")
+
+
+class MachineRoom:
+    """Where the machine is kept.
+
+    Args:
+        root: a folder of its own.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._entering = threading.Lock()
+        self._code: Path | None = None
+
+    def machine_code(self) -> Path:
+        """Return the machine's file, built now if it is not there or was changed; may take a minute.
+
+        Raises:
+            PluginFailure: it cannot be built.
+        """
+        with self._entering:
+            if self._code is None:
+                folder = self._root / digest()
+                if not is_sealed(folder):
+                    self._build(folder)
+                self._code = folder / compiler.MACHINE_CODE
+            return self._code
+
+    def _build(self, folder: Path) -> None:
+        _LOG.warning("Building the machine of the tier wasm; this is done once and takes about a minute.")
+        self._root.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=self._root))
+        try:
+            _compile(draft)
+            put_in_place(draft, folder)
+        except OSError as error:
+            if not is_sealed(folder):  # else somebody else was quicker
+                text = f"The machine of the tier wasm could not be put into {folder}: {error}."
+                raise PluginFailure(ErrorKind.UNAVAILABLE, text) from error
+        finally:
+            remove_folder(draft)
+
+
+def digest() -> str:
+    """Return the digest of everything the machine is made of."""
+    told = hashlib.sha256(f"{sys.platform} {platform.machine()}".encode())
+    for tool in TOOLS:
+        told.update(f" {tool} {version(tool)}".encode())
+    for name in (*compiler.SOURCES, compiler.WIT, "wasm/compiler.py"):
+        told.update((compiler.CORE / name).read_bytes())
+    return told.hexdigest()
+
+
+def _compile(folder: Path) -> None:
+    argv = [sys.executable, "-I", compiler.__file__, str(folder)]
+    try:
+        subprocess.run(argv, check=True, capture_output=True, timeout=BUILD_SECONDS)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = (error.stderr or b"").decode("utf-8", "replace")[-WORDS_LIMIT:]
+        text = "The machine of the tier wasm could not be built; the compiler's words are in the details."
+        raise PluginFailure(ErrorKind.UNAVAILABLE, text, details={"compiler": said}) from error
