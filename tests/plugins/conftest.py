@@ -12,9 +12,11 @@ import pytest
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from plugins.core.wasm.jail import WasmJail
 from tests.children import own_children
 from tests.plugins.asking import Asking
 from tests.plugins.factories import ADD_CODE, add_package, write_package
+from tests.plugins.machines import shared_jail
 from tests.plugins.web import Web, web_server
 
 Adder = Callable[..., PluginVersion]
@@ -68,3 +70,9 @@ async def asking(packages: PackageStore, add: Adder) -> AsyncIterator[Asking]:
     yield made
     if made.host is not None:
         await made.host.close()
+
+
+@pytest.fixture(scope="session")
+def wasm_jail(request: pytest.FixtureRequest) -> WasmJail:
+    assert request.config.cache is not None
+    return shared_jail(request.config.cache.mkdir("wasm"))

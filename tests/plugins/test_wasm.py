@@ -19,7 +19,6 @@ from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
 from plugins.core.wasm.jail import WasmJail
 from tests.plugins.factories import a_manifest, a_tool, numbers_plugin, write_package
-from tests.plugins.machines import shared_jail
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -65,14 +64,8 @@ TOOLS = ("add", "try_to", "pause", "nap", "spin", "note", "end")
 Starter = Callable[..., Awaitable[PluginProcess]]
 
 
-@pytest.fixture(scope="session")
-def jail(request: pytest.FixtureRequest) -> WasmJail:
-    assert request.config.cache is not None
-    return shared_jail(request.config.cache.mkdir("wasm"))
-
-
 @pytest.fixture
-async def start(tmp_path: Path, jail: WasmJail) -> AsyncIterator[Starter]:
+async def start(tmp_path: Path, wasm_jail: WasmJail) -> AsyncIterator[Starter]:
     running: list[PluginProcess] = []
 
     async def start_one(code: str = CODE, *tools: str, **more: Any) -> PluginProcess:
@@ -80,7 +73,9 @@ async def start(tmp_path: Path, jail: WasmJail) -> AsyncIterator[Starter]:
         manifest = a_manifest(*(a_tool(name) for name in tools or TOOLS), **hooks, **more)
         folder = write_package(tmp_path / "plugin", manifest, code)
         (folder / "data.txt").write_text("of the package", encoding="utf-8")
-        process = await PluginProcess.start(folder, read_package(folder).contract, jail=jail, work=tmp_path / "work")
+        process = await PluginProcess.start(
+            folder, read_package(folder).contract, jail=wasm_jail, work=tmp_path / "work"
+        )
         running.append(process)
         return process
 
