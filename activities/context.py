@@ -26,6 +26,7 @@ from gateway.admin_client import AdminClient
 from plugins.core.folders import PluginFolders
 from plugins.core.packages import PackageStore
 from plugins.core.registry import PluginRegistry
+from plugins.core.sandbox import Jail
 from store.blobs import BlobStore
 from store.database import Store
 
@@ -44,6 +45,7 @@ class Context:
         registry: where remedies come from; None when the agent has no registry.
         processor: where work that would keep the event loop busy is sent.
         client: the Temporal client of the worker.
+        jail: the walls around plugins that are started for a measurement.
     """
 
     home: Home
@@ -56,6 +58,7 @@ class Context:
     blobs: BlobStore
     processor: Executor
     client: Client
+    jail: Jail
 
     def gateway(self) -> AdminClient:
         """Return a client of the gateway's admin port as it runs now."""

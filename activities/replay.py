@@ -59,7 +59,7 @@ class Bench:
         """Start a version alone."""
         begun = time.perf_counter()
         package = context.packages.get(version.digest)
-        loader = Loader(context.packages, network=Network(context.settings.security.network_hosts))
+        loader = Loader(context.packages, context.jail, Network(context.settings.security.network_hosts))
         process = await loader.start_cold(await loader.program(package))
         return cls(process=process, start_ms=(time.perf_counter() - begun) * 1000)
 

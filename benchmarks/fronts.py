@@ -27,8 +27,10 @@ from benchmarks.load import Call
 from benchmarks.subject import ARGUMENTS, CAPABILITY, METHOD, SUM, install, route_to, write_package
 from benchmarks.wire import Connection, WrongAnswer, check, connect, request_to
 from config.home import Home
+from config.settings import SecuritySettings
 from domain.errors import GatewayUnreachable
 from gateway.admin_client import AdminClient, read_address
+from plugins.core.isolation import ChosenJail
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
 from plugins.core.sandbox import RUNTIME
@@ -93,7 +95,9 @@ async def pipe() -> AsyncIterator[Front]:
     """Open the plugin's pipe from this process, with nothing between."""
     with TemporaryDirectory() as folder:
         package = write_package(Path(folder), "1.0.0")
-        process = await PluginProcess.start(package, read_package(package).contract)
+        process = await PluginProcess.start(
+            package, read_package(package).contract, jail=ChosenJail(SecuritySettings())
+        )
 
         async def call() -> None:
             if (await process.call(CAPABILITY, METHOD, ARGUMENTS, 30)).get("sum") != SUM:

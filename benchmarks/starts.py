@@ -5,7 +5,7 @@ Rules:
 - `cold`: what the gateway does for a version that it meets for the first time: read and verify the package, compile
   its schemas, start the process, make its golden calls.
 - `warm`: the same order for a version that is still running; what taking back the last version costs.
-- Each is measured for every jail of `JAILS`.
+- Each is measured for every tier that this machine can build.
 - Memory is what would be free again if the process ended (USS), of each process of plugins that have answered one call
   and whose warm spares stand ready.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -28,14 +28,15 @@ import psutil
 
 from benchmarks.subject import ARGUMENTS, CAPABILITY, METHOD, install
 from config.home import Home
+from config.settings import SecuritySettings
+from domain.isolation import Isolation
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
+from plugins.core.isolation import FOR_PROCESSES, ChosenJail, Machine
 from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
-from plugins.core.sandbox import Jail, PlainJail
+from plugins.core.sandbox import Jail
 
-JAILS: Mapping[str, Callable[[], Jail]] = {"plain": PlainJail}
-"""The walls a plugin can be started in, by name."""
 READY_GOAL_MS, MEMORY_GOAL_MIB = 35.0, 6.0
 
 
@@ -43,7 +44,7 @@ READY_GOAL_MS, MEMORY_GOAL_MIB = 35.0, 6.0
 class Start:
     """How long one kind of start takes; milliseconds."""
 
-    jail: str
+    tier: Isolation
     kind: str
     least: float
     p50: float
@@ -62,7 +63,7 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Starts:
-    """Starts by jail and kind, and the memory of many plugins."""
+    """Starts by tier and kind, and the memory of many plugins."""
 
     starts: Sequence[Start]
     memory: Footprint
@@ -73,8 +74,8 @@ class Starts:
 
     def lines(self) -> list[str]:
         """Return the table."""
-        lines = [f"{'jail':<10} {'start':<10} {'least ms':>9} {'p50 ms':>9} {'most ms':>9}"]
-        lines += [f"{s.jail:<10} {s.kind:<10} {s.least:>9.1f} {s.p50:>9.1f} {s.most:>9.1f}" for s in self.starts]
+        lines = [f"{'tier':<10} {'start':<10} {'least ms':>9} {'p50 ms':>9} {'most ms':>9}"]
+        lines += [f"{s.tier:<10} {s.kind:<10} {s.least:>9.1f} {s.p50:>9.1f} {s.most:>9.1f}" for s in self.starts]
         memory = self.memory
         lines.append(f"goal: process p50 at most {READY_GOAL_MS:.0f} ms")
         held = f"p50 {memory.p50:.1f} MiB, most {memory.most:.1f} MiB (goal: at most {MEMORY_GOAL_MIB:.0f})"
@@ -83,21 +84,27 @@ class Starts:
 
 
 async def measure(times: int, plugins: int) -> Starts:
-    """Measure starts in every jail, and memory.
+    """Measure starts in every tier, and memory.
 
     Args:
         times: starts of each kind.
         plugins: how many run at once for their memory.
     """
     starts: list[Start] = []
-    for name, jail in JAILS.items():
-        sys.stderr.write(f"starts: {times} of each kind, jail {name}\n")
-        starts += await _starts(name, jail(), times)
+    for tier, jail in jails().items():
+        sys.stderr.write(f"starts: {times} of each kind, tier {tier}\n")
+        starts += await _starts(tier, jail, times)
     sys.stderr.write(f"memory: {plugins} plugins\n")
     return Starts(starts, await _memory(plugins))
 
 
-async def _starts(name: str, jail: Jail, times: int) -> list[Start]:
+def jails() -> Mapping[Isolation, Jail]:
+    """Return the walls that a process can be started in on this machine, by tier."""
+    machine = Machine()
+    return {tier: machine.jail(tier) for tier in FOR_PROCESSES if machine.offer(tier).available}
+
+
+async def _starts(tier: Isolation, jail: Jail, times: int) -> list[Start]:
     with TemporaryDirectory() as folder:
         home = Home(Path(folder)).create()
         packages = PackageStore(home.packages)
@@ -114,7 +121,7 @@ async def _starts(name: str, jail: Jail, times: int) -> list[Start]:
                 await host.unload(version.digest, 1)
         finally:
             await host.close()
-    return [Start(name, kind, min(all_), median(all_), max(all_)) for kind, all_ in taken.items()]
+    return [Start(tier, kind, min(all_), median(all_), max(all_)) for kind, all_ in taken.items()]
 
 
 async def _process_start(packages: PackageStore, jail: Jail, version: PluginVersion) -> float:
@@ -129,7 +136,7 @@ async def _process_start(packages: PackageStore, jail: Jail, version: PluginVers
 async def _memory(plugins: int) -> Footprint:
     with TemporaryDirectory() as folder:
         home = Home(Path(folder)).create()
-        host = PluginHost(PackageStore(home.packages))
+        host = PluginHost(PackageStore(home.packages), jail=ChosenJail(SecuritySettings()))
         before = {child.pid for child in psutil.Process().children(recursive=True)}
         try:
             for number in range(plugins):

@@ -18,6 +18,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from domain.isolation import Isolation
 from domain.roles import Role
 
 CONFIG_FILE_NAME = "self_upgrading_loop_config.yaml"
@@ -195,12 +196,16 @@ class SecuritySettings(Section):
 
     Attributes:
         allow_unsigned: whether packages of a plain directory registry, which nobody signed, may be installed.
+        lowest_isolation: the weakest tier that a plugin may run in without anybody's approval.
+        trusted: plugins, as `name` or `name@version`, that a person approved to run in any tier, also without walls.
     """
 
     allow_unsigned: bool = True
     permissions: tuple[str, ...] = ()
     network_hosts: tuple[str, ...] = ()
     subprocess: bool = False
+    lowest_isolation: Isolation = Isolation.TRUSTED
+    trusted: tuple[str, ...] = ()
 
 
 class NotificationSettings(Section):

@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from domain.base import JsonObject, Model
 from domain.comparators import Comparator, ResultPath, agree
+from domain.isolation import Isolation
 from domain.network import HOST_PATTERN
 from domain.versions import SemanticVersion
 
@@ -158,7 +159,11 @@ class ResourceRequirements(Model):
 
 
 class SecurityProfile(Model):
-    """What the plugin asks to touch; everything it does not name is refused."""
+    """What the plugin asks to touch; everything it does not name is refused.
+
+    Attributes:
+        isolation: the tier it runs in, and in no other; without one, in the strongest that the machine has for it.
+    """
 
     permissions: tuple[str, ...] = ()
     read_paths: tuple[str, ...] = ()
@@ -166,6 +171,7 @@ class SecurityProfile(Model):
     network_hosts: tuple[NetworkHost, ...] = ()
     environment: tuple[str, ...] = ()
     subprocess: bool = False
+    isolation: Isolation | None = None
 
 
 class LifecycleHooks(Model):
@@ -252,6 +258,22 @@ class PluginContract(Model):
     def _a_foreign_server_is_only_spoken_to(self) -> Self:
         if self.command and self.lifecycle_hooks.named:
             raise ValueError(f"plugin {self.name} is a foreign server, whose functions cannot be hooks")
+        return self
+
+    @model_validator(mode="after")
+    def _a_cell_has_nothing_of_the_system(self) -> Self:
+        """Refuse what the tier wasm cannot give: its cell has neither processes nor files nor an environment."""
+        profile = self.security_profile
+        asked = {
+            "command": self.command,
+            "read_paths": profile.read_paths,
+            "write_paths": profile.write_paths,
+            "environment": profile.environment,
+            "subprocess": profile.subprocess,
+        }
+        found = [name for name, wanted in asked.items() if wanted]
+        if profile.isolation is Isolation.WASM and found:
+            raise ValueError(f"plugin {self.name} asks for {', '.join(found)}, which the tier wasm does not have")
         return self
 
     @property

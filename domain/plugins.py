@@ -16,6 +16,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from domain.base import Model, Moment
+from domain.isolation import Isolation
 from domain.routing import PluginVersion
 
 
@@ -72,11 +73,16 @@ class LifecycleEvent(StrEnum):
 
 
 class PluginEvent(Model):
-    """Something that happened to a version, and why."""
+    """Something that happened to a version, and why.
+
+    Attributes:
+        isolation: the tier it runs in, told when it was loaded.
+    """
 
     version: PluginVersion
     event: LifecycleEvent
     reason: str = Field(default="", max_length=2_000)
+    isolation: Isolation | None = None
 
 
 class LifecycleRecord(Model):
@@ -95,6 +101,7 @@ class LoadReport(Model):
         instances: processes running.
         warm_up_calls: golden calls made on all instances together, health checks not counted.
         seconds: wall time from the order to the last instance being ready.
+        isolation: the tier its processes run in.
         already_loaded: nothing had to be done.
     """
 
@@ -103,6 +110,7 @@ class LoadReport(Model):
     instances: int = Field(ge=1)
     warm_up_calls: int = Field(ge=0)
     seconds: float = Field(ge=0)
+    isolation: Isolation
     already_loaded: bool = False
 
 
@@ -166,6 +174,7 @@ class LoadedVersion(Model):
         restarts: instances started again since the version was loaded.
         spares: instances kept warm beside them.
         rss_bytes: resident memory of all of them.
+        isolation: the tier they run in.
         reason: why the version is in quarantine, else empty.
     """
 
@@ -176,4 +185,5 @@ class LoadedVersion(Model):
     restarts: int = Field(ge=0)
     spares: int = Field(default=0, ge=0)
     rss_bytes: int = Field(ge=0)
+    isolation: Isolation
     reason: str = ""

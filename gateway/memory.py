@@ -118,5 +118,6 @@ def _audit(store: Store, records: Sequence[LifecycleRecord]) -> None:
             actor=ACTOR,
             action=f"plugin.{happened.event}",
             subject=happened.version.id,
-            detail={"digest": happened.version.digest, "reason": happened.reason},
+            detail=happened.model_dump(mode="json", include={"reason", "isolation"}, exclude_none=True)
+            | {"digest": happened.version.digest},
         )

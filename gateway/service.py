@@ -47,6 +47,7 @@ from gateway.samples import SampleSieve
 from gateway.swaps import Patience, Swaps
 from gateway.table import CurrentTable
 from plugins.core.host import PluginHost
+from plugins.core.isolation import chosen_jail
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from store.database import Store, open_store
@@ -100,6 +101,7 @@ class Gateway:
         self._metrics = DoorMetrics()
         self._host = PluginHost(
             PackageStore(home.packages),
+            jail=chosen_jail(home, settings.security),
             network=Network(settings.security.network_hosts, self._on_request),
             quarantined=self._on_quarantine,
             told=self._on_event,

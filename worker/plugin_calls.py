@@ -23,11 +23,10 @@ from domain.errors import NotFound
 from domain.routing import PluginVersion
 from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
-from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from plugins.core.rounds import Turn
 from store.database import Store
-from worker.plugin_house import PluginHouse
+from worker.plugin_house import Hosting, PluginHouse
 
 Progress = Callable[[JsonObject], None]
 
@@ -50,13 +49,13 @@ class Called:
 
 
 async def call_package(
-    folder: Path, network: Network, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
+    folder: Path, hosting: Hosting, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
 ) -> Called:
-    """Call a method of a package that need not be installed.
+    """Call a method of a package that need not be installed, behind the walls that it would have.
 
     Args:
         folder: the package.
-        network: makes its HTTP requests.
+        hosting: makes the host that runs it.
         tool: capability and method.
         arguments: for the method.
         progress: told how far the call is.
@@ -70,7 +69,7 @@ async def call_package(
         package = await asyncio.to_thread(packages.add, folder)
         contract = package.contract
         version = PluginVersion(plugin=contract.name, version=contract.version, digest=package.digest)
-        return await _called(PluginHost(packages, network=network), version, tool, arguments, progress)
+        return await _called(hosting(packages), version, tool, arguments, progress)
 
 
 async def call_serving(

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,12 +36,15 @@ from plugins.core.archives import unpack
 from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
+from plugins.core.isolation import chosen_jail
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore, read_package
 from plugins.core.registry import PluginRegistry
 from plugins.core.strategies import Door, DynamicLoader, Terms
 from store.database import Store
 from worker.store_door import DRAIN_SECONDS, StoreDoor
+
+Hosting = Callable[[PackageStore], PluginHost]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class PluginHouse:
 
     def host(self) -> PluginHost:
         """Return a host of its own, which runs plugins as the settings say."""
-        return PluginHost(self.packages, network=Network(self._settings.security.network_hosts))
+        return hosting(self._home, self._settings)(self.packages)
 
     @asynccontextmanager
     async def door(self) -> AsyncIterator[tuple[Door, AdminClient | None]]:
@@ -222,6 +225,12 @@ class PluginHouse:
             subject=version.id,
             detail={"digest": version.digest, **detail},
         )
+
+
+def hosting(home: Home, settings: Settings) -> Hosting:
+    """Return what makes hosts that run plugins as the settings say."""
+    jail, network = chosen_jail(home, settings.security), Network(settings.security.network_hosts)
+    return lambda packages: PluginHost(packages, jail=jail, network=network)
 
 
 @contextmanager

@@ -16,13 +16,15 @@ import orjson
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from config.settings import SecuritySettings
+from plugins.core.isolation import ChosenJail
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
 
 
 async def main(port: int, folder: Path) -> None:
     """Serve until killed."""
-    process = await PluginProcess.start(folder, read_package(folder).contract)
+    process = await PluginProcess.start(folder, read_package(folder).contract, jail=ChosenJail(SecuritySettings()))
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         del scope

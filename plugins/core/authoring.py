@@ -71,7 +71,7 @@ def write_template(folder: Path, name: str) -> list[str]:
 
 
 async def write_foreign(
-    folder: Path, name: str, command: Sequence[str], files: Path | None = None, jail: Jail | None = None
+    folder: Path, name: str, command: Sequence[str], jail: Jail, files: Path | None = None
 ) -> tuple[list[str], list[str]]:
     """Write the folder of a plugin that is a foreign MCP stdio server.
 
@@ -79,8 +79,8 @@ async def write_foreign(
         folder: to be made.
         name: of the plugin and of its one capability.
         command: starts the server; `{package}` stands for the folder, `{python}` for its Python.
-        files: a folder whose files the server needs; they are copied in first.
         jail: the walls the server is asked behind.
+        files: a folder whose files the server needs; they are copied in first.
 
     Returns:
         The files written, and the tools that were left out, each with the reason.

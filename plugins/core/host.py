@@ -38,7 +38,7 @@ class PluginHost:
 
     Args:
         packages: where the packages lie.
-        jail: the walls around each process; plain ones when not given.
+        jail: the walls around each process.
         network: makes the plugins' HTTP requests; it allows none when not given.
         quarantined: told of a version that is put into quarantine; must not wait.
         told: told of everything that happens to a version; must not wait.
@@ -48,7 +48,7 @@ class PluginHost:
         self,
         packages: PackageStore,
         *,
-        jail: Jail | None = None,
+        jail: Jail,
         network: Network | None = None,
         quarantined: Callable[[LoadedVersion], None] = lambda _: None,
         told: Callable[[PluginEvent], None] = lambda _: None,
@@ -248,6 +248,7 @@ def _report(running: RunningVersion, seconds: float, *, already_loaded: bool = F
         instances=len(running.pool.instances),
         warm_up_calls=running.program.warm_up_calls * len(running.pool.instances),
         seconds=seconds,
+        isolation=running.isolation,
         already_loaded=already_loaded,
     )
 

@@ -27,6 +27,7 @@ from domain.base import JsonObject
 from domain.calls import ErrorKind
 from domain.contracts import LifecycleHooks
 from domain.errors import UpgradeLoopError
+from domain.isolation import Isolation
 from domain.plugins import (
     ANSWERING,
     PLUGIN_TRANSITIONS,
@@ -137,13 +138,17 @@ class RunningVersion:
             await _take_back(starts)
             self._move(PluginState.STOPPED)
             raise
+        self.pool.instances += [Instance(process) for process in processes]
         self._move(PluginState.WARM)
-        for process in processes:
-            instance = Instance(process)
-            self.pool.instances.append(instance)
+        for instance in self.pool.instances:
             self._run(self._keep_alive(instance))
         self._run(self._watch())
         self._spares.fill()
+
+    @property
+    def isolation(self) -> Isolation:
+        """The tier that its processes run in, once it has started."""
+        return self.pool.instances[0].process.isolation
 
     @contextlib.contextmanager
     def admitted(self) -> Iterator[None]:
@@ -244,6 +249,7 @@ class RunningVersion:
             restarts=self.restarts,
             spares=len(spares),
             rss_bytes=sum(process.rss_bytes() for process in (*live, *spares)),
+            isolation=self.isolation,
             reason=self._reason,
         )
 
@@ -337,7 +343,8 @@ class RunningVersion:
             self._tell(event or EVENT_OF[target], self._reason if target is PluginState.QUARANTINED else "")
 
     def _tell(self, event: LifecycleEvent, reason: str = "") -> None:
-        self._watchers.told(PluginEvent(version=self.version, event=event, reason=reason[:2_000]))
+        tier = self.isolation if event is LifecycleEvent.LOADED else None
+        self._watchers.told(PluginEvent(version=self.version, event=event, reason=reason[:2_000], isolation=tier))
 
     @property
     def _hooks(self) -> LifecycleHooks:

@@ -25,7 +25,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
-from plugins.core.sandbox import Jail, PlainJail
+from plugins.core.sandbox import Jail
 
 STARTS_AT_A_TIME = 2
 WARM_UP_SECONDS = 30.0
@@ -60,10 +60,10 @@ class Loader:
         network: makes their HTTP requests.
     """
 
-    def __init__(self, packages: PackageStore, jail: Jail | None = None, network: Network | None = None) -> None:
+    def __init__(self, packages: PackageStore, jail: Jail, network: Network | None = None) -> None:
         self._packages = packages
         self._environments = Environments(packages)
-        self._jail = jail or PlainJail()
+        self._jail = jail
         self._network = network or Network()
         self._starting = asyncio.Semaphore(STARTS_AT_A_TIME)
 

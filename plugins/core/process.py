@@ -31,7 +31,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.host_calls import HostCalls, Service
 from plugins.core.jobs import SPAWN_OPTIONS, hold
 from plugins.core.rounds import FIRST_ROUND, Turn
-from plugins.core.sandbox import Jail, Launch, PlainJail, memory_limit_mb
+from plugins.core.sandbox import Jail, Launch, memory_limit_mb
 
 START_SECONDS = 30.0
 """Generous, because a loaded machine is slow and a late instance is better than none."""
@@ -40,12 +40,17 @@ PROVE_SECONDS = 10.0
 
 
 class PluginProcess:
-    """One running instance of a plugin."""
+    """One running instance of a plugin.
 
-    def __init__(self, contract: PluginContract, channel: Channel, pid: int, workspace: Path) -> None:
+    Attributes:
+        pid: the process that was started.
+        isolation: the tier it runs in.
+    """
+
+    def __init__(self, contract: PluginContract, channel: Channel, pid: int, launch: Launch) -> None:
         self._contract = contract
         self._channel = channel
-        self._workspace = workspace
+        self._workspace = launch.cwd
         self._protocol = WireProtocol.MODERN
         self._names = {
             (interface.name, method.name): wire_name(interface.name, method)
@@ -53,6 +58,7 @@ class PluginProcess:
             for method in interface.methods
         }
         self.pid = pid
+        self.isolation = launch.isolation
 
     @classmethod
     async def start(
@@ -60,7 +66,7 @@ class PluginProcess:
         folder: Path,
         contract: PluginContract,
         *,
-        jail: Jail | None = None,
+        jail: Jail,
         work: Path | None = None,
         services: Mapping[str, Service] | None = None,
     ) -> PluginProcess:
@@ -69,7 +75,7 @@ class PluginProcess:
         Args:
             folder: the package.
             contract: what the package promises.
-            jail: the walls; plain ones when not given.
+            jail: the walls.
             work: where the instance's private folder is made; the system's temporary folder when not given.
             services: what it may ask of the host; nothing when not given.
 
@@ -78,8 +84,8 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, work)
         try:
-            launch = (jail or PlainJail()).launch(folder.resolve(), contract, workspace)
-            process = await cls._spawn(launch, contract, workspace, HostCalls(services or {}))
+            launch = await asyncio.to_thread(jail.launch, folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract, HostCalls(services or {}))
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -95,7 +101,7 @@ class PluginProcess:
 
     @classmethod
     async def survey(
-        cls, folder: Path, contract: PluginContract, *, jail: Jail | None = None, timeout: float = START_SECONDS
+        cls, folder: Path, contract: PluginContract, *, jail: Jail, timeout: float = START_SECONDS
     ) -> tuple[WireProtocol, list[JsonObject]]:
         """Ask a foreign server what it speaks and which tools it offers, whatever its contract says of them.
 
@@ -104,8 +110,8 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, None)
         try:
-            launch = (jail or PlainJail()).launch(folder.resolve(), contract, workspace)
-            process = await cls._spawn(launch, contract, workspace)
+            launch = await asyncio.to_thread(jail.launch, folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -119,7 +125,7 @@ class PluginProcess:
 
     @classmethod
     async def _spawn(
-        cls, launch: Launch, contract: PluginContract, workspace: Path, host_calls: HostCalls | None = None
+        cls, launch: Launch, contract: PluginContract, host_calls: HostCalls | None = None
     ) -> PluginProcess:
         subject = f"{contract.name}@{contract.version}"
         try:
@@ -135,7 +141,7 @@ class PluginProcess:
             raise PluginFailure(ErrorKind.UNAVAILABLE, f"{subject} could not be started: {error}.") from error
         pid = transport.get_pid()
         channel.kill = hold(pid, memory_limit_mb(contract)).kill
-        return cls(contract, channel, pid, workspace)
+        return cls(contract, channel, pid, launch)
 
     @property
     def in_flight(self) -> int:

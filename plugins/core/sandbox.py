@@ -4,7 +4,7 @@ Rules:
 - A plugin sees no environment but what its contract names and what its interpreter needs.
 - It starts in a private folder that is empty at first and gone at the end.
 - It runs isolated (`-I -S`): no user site, no `.pth` file, no `PYTHON*` variable, nothing of the house's packages.
-- The walls are one port, `Jail`; a stricter one takes the place of `PlainJail` without touching the process.
+- The walls are one port, `Jail`; which of them a plugin gets is chosen in `isolation.py`.
 
 Not here: the limits that the process gives itself (`runtime.contain`), the Windows job (`jobs.py`).
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from domain.contracts import PluginContract
+from domain.isolation import Isolation
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 MEMORY_FLOOR_MB = 64
@@ -27,22 +28,32 @@ MEMORY_FLOOR_MB = 64
 
 @dataclass(frozen=True)
 class Launch:
-    """How a child process is started."""
+    """How a child process is started.
+
+    Attributes:
+        cwd: the private folder it starts in, which is removed after its end.
+        isolation: the tier it then runs in.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     cwd: Path
+    isolation: Isolation
 
 
 class Jail(Protocol):
     """Builds the walls a plugin process starts in."""
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-        """Return how to start the runtime over `folder` with `workspace` as its only writable place."""
+        """Return how to start the runtime over `folder` with `workspace` as its only writable place.
+
+        Raises:
+            PluginFailure: the plugin may not run behind these walls.
+        """
 
 
 class PlainJail:
-    """Isolated interpreter, minimal environment, resource limits; no walls against reading files or the network."""
+    """The tier `trusted`: isolated interpreter, minimal environment, resource limits, and no walls."""
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start the runtime over `folder` with `workspace` as its working folder."""
@@ -57,7 +68,7 @@ class PlainJail:
             str(folder),
             str(memory_limit_mb(contract)),
         )
-        return Launch(argv, environment_for(contract, workspace), workspace)
+        return Launch(argv, environment_for(contract, workspace), workspace, Isolation.TRUSTED)
 
 
 def memory_limit_mb(contract: PluginContract) -> int:

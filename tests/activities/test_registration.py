@@ -21,6 +21,7 @@ from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore, read_package
+from plugins.core.sandbox import PlainJail
 from store.database import Store, open_store
 from tests.children import own_children
 from tests.plugins.factories import ADD, ADD_CODE, a_manifest, an_object, write_package
@@ -52,7 +53,7 @@ class NobodyThere(LocalRunner):
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     packages, folders = PackageStore(tmp_path / "packages"), PluginFolders(tmp_path / "plugins")
-    store, host = open_store(f"sqlite:///{(tmp_path / 'loop.db').as_posix()}"), PluginHost(packages)
+    store, host = open_store(f"sqlite:///{(tmp_path / 'loop.db').as_posix()}"), PluginHost(packages, jail=PlainJail())
     yield Desk(
         packages=packages,
         folders=folders,
@@ -223,7 +224,7 @@ async def test_a_registration_that_fails_at_the_end_puts_the_plugin_down_again(
 
 
 async def test_a_gateway_that_does_not_answer_is_no_fault_of_the_plugin(desk: Desk, tmp_path: Path) -> None:
-    away = replace(desk, runner=NobodyThere(PluginHost(desk.packages)))
+    away = replace(desk, runner=NobodyThere(PluginHost(desk.packages, jail=PlainJail())))
     with pytest.raises(GatewayUnreachable):
         await registered(away, write_package(tmp_path / "source"))
     assert actions(desk.store, "calculator@1.0.0") == []

@@ -97,10 +97,10 @@ async def test_the_door_is_measured_beside_the_others(monkeypatch: pytest.Monkey
     assert len(costs.lines()) == 1 + 6 + 1
 
 
-async def test_starts_and_memory_are_measured_in_every_jail() -> None:
+async def test_starts_and_memory_are_measured_in_every_tier() -> None:
     measured = await starts.measure(times=1, plugins=2)
-    kinds = [(start.jail, start.kind) for start in measured.starts]
-    assert kinds == [(jail, kind) for jail in starts.JAILS for kind in ("process", "cold", "warm")]
+    kinds = [(start.tier, start.kind) for start in measured.starts]
+    assert kinds == [(tier, kind) for tier in starts.jails() for kind in ("process", "cold", "warm")]
     taken = {start.kind: start.p50 for start in measured.starts}
     assert taken["warm"] < taken["process"]
     assert (measured.memory.plugins, measured.memory.processes, measured.memory.p50 > 1) == (2, 4, True)

@@ -10,6 +10,7 @@ from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.network import Network
 from plugins.core.packages import PackageStore
+from plugins.core.sandbox import PlainJail
 from tests.plugins.factories import HANDLE, a_manifest, a_tool, numbers_plugin
 
 CODE = numbers_plugin(
@@ -63,7 +64,7 @@ class Asking:
 
     async def start(self, hosts: list[str], policy: list[str] | None = None) -> None:
         network = Network(hosts if policy is None else policy, self.told.append)
-        self.host = PluginHost(self._packages, network=network)
+        self.host = PluginHost(self._packages, jail=PlainJail(), network=network)
         tools = [a_tool(name, timeout_seconds=20) for name in TOOLS]
         manifest = a_manifest(*tools, security_profile={"network_hosts": hosts}, resource_requirements={"spares": 0})
         self.version = self._add(manifest, CODE)

@@ -12,11 +12,12 @@ import pytest
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from plugins.core.sandbox import PlainJail
 from plugins.core.wasm.jail import WasmJail
 from tests.children import own_children
 from tests.plugins.asking import Asking
+from tests.plugins.cells import shared_jail
 from tests.plugins.factories import ADD_CODE, add_package, write_package
-from tests.plugins.machines import shared_jail
 from tests.plugins.web import Web, web_server
 
 Adder = Callable[..., PluginVersion]
@@ -42,7 +43,7 @@ def packages(tmp_path: Path) -> PackageStore:
 
 @pytest.fixture
 async def host(packages: PackageStore) -> AsyncIterator[PluginHost]:
-    running = PluginHost(packages)
+    running = PluginHost(packages, jail=PlainJail())
     yield running
     await running.close()
 

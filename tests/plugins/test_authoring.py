@@ -17,6 +17,7 @@ from plugins.core.authoring import TEMPLATE, method_name, write_foreign, write_t
 from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore, read_package
+from plugins.core.sandbox import PlainJail
 from tests.plugins.factories import add_package
 from tests.plugins.test_dialects import TOOLS, server
 
@@ -98,7 +99,7 @@ async def test_a_foreign_server_is_asked_for_its_tools_and_becomes_a_plugin(
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "server.py").write_text(server(generation, tools=annotated(TOOLS)), encoding="utf-8")
     command = ["{python}", "{package}/server.py"]
-    written, left_out = await write_foreign(tmp_path / "new", "tools", command, tmp_path / "files")
+    written, left_out = await write_foreign(tmp_path / "new", "tools", command, PlainJail(), tmp_path / "files")
     assert "contracts/tools__add.json" in written
     assert left_out == ["odd: input must say type: object"]
     contract = read_package(tmp_path / "new").contract
@@ -113,7 +114,7 @@ async def test_a_foreign_server_is_asked_for_its_tools_and_becomes_a_plugin(
 
 async def test_a_server_that_does_not_start_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(PluginFailure) as caught:
-        await write_foreign(tmp_path / "new", "tools", ["no-such-program"])
+        await write_foreign(tmp_path / "new", "tools", ["no-such-program"], PlainJail())
     assert "there is no program" in str(caught.value.details["stderr"])
     assert not (tmp_path / "new").exists()
 
@@ -122,7 +123,9 @@ async def test_a_server_without_tools_is_no_plugin(tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "server.py").write_text(server("2025-11-25", tools=[]), encoding="utf-8")
     with pytest.raises(InvalidInput, match="no tool that can be used"):
-        await write_foreign(tmp_path / "new", "tools", ["{python}", "{package}/server.py"], tmp_path / "files")
+        await write_foreign(
+            tmp_path / "new", "tools", ["{python}", "{package}/server.py"], PlainJail(), tmp_path / "files"
+        )
     assert not (tmp_path / "new").exists()
 
 

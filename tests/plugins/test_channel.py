@@ -15,6 +15,7 @@ from plugins.core.channel import LINE_LIMIT, STRAY_LIMIT, TAIL_LIMIT, WRITE_LIMI
 from plugins.core.failures import PluginFailure
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
+from plugins.core.sandbox import PlainJail
 from tests.plugins.factories import HANDLE, a_manifest, a_tool, numbers_plugin, write_package
 
 HOSTILE = numbers_plugin(
@@ -53,7 +54,7 @@ TOOLS = ("echo", "write", "write_much", "write_often", "twice", "close", "compla
 @pytest.fixture
 async def hostile(tmp_path: Path) -> AsyncIterator[PluginProcess]:
     folder = write_package(tmp_path / "plugin", a_manifest(*(a_tool(name) for name in TOOLS)), HOSTILE)
-    process = await PluginProcess.start(folder, read_package(folder).contract, work=tmp_path)
+    process = await PluginProcess.start(folder, read_package(folder).contract, jail=PlainJail(), work=tmp_path)
     yield process
     await process.stop(0)
     assert not psutil.pid_exists(process.pid)

@@ -21,6 +21,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
 from plugins.core.rounds import Turn
+from plugins.core.sandbox import PlainJail
 from tests.plugins.conftest import Adder
 from tests.plugins.factories import ADD, a_manifest, a_tool, an_unsafe_tool, numbers_plugin
 
@@ -184,7 +185,7 @@ async def test_a_version_without_spares_starts_again_after_a_while(host: PluginH
 async def test_five_crashes_in_a_row_put_a_version_into_quarantine(packages: PackageStore, add: Adder) -> None:
     told: list[PluginEvent] = []
     quarantined: list[LoadedVersion] = []
-    host = PluginHost(packages, told=told.append, quarantined=quarantined.append)
+    host = PluginHost(packages, jail=PlainJail(), told=told.append, quarantined=quarantined.append)
     code = numbers_plugin("def die(self):\n    import os\n    os._exit(3)")
     version = add(a_manifest(an_unsafe_tool("die")), code)
     try:
@@ -209,7 +210,7 @@ async def test_a_version_that_only_gives_nonsense_is_left_alone_and_tried_again(
     packages: PackageStore, add: Adder
 ) -> None:
     told: list[PluginEvent] = []
-    host = PluginHost(packages, told=told.append)
+    host = PluginHost(packages, jail=PlainJail(), told=told.append)
     code = numbers_plugin("def add(self, a, b):\n    return {'sum': a + b} if a == 7 else {'wrong': 1}")
     version = add(a_manifest({**ADD, "examples": []}), code)
     try:
@@ -276,7 +277,7 @@ def hooked(diary: Path, **more: Any) -> tuple[dict[str, Any], str]:
 
 async def test_hooks_run_around_a_versions_life_in_order(packages: PackageStore, add: Adder, tmp_path: Path) -> None:
     told: list[PluginEvent] = []
-    host = PluginHost(packages, told=told.append)
+    host = PluginHost(packages, jail=PlainJail(), told=told.append)
     diary = tmp_path / "diary"
     version = add(*hooked(diary))
     await host.load(version)
@@ -298,7 +299,7 @@ async def test_a_hook_that_takes_too_long_is_told_of_and_holds_nothing_up(
     packages: PackageStore, add: Adder, tmp_path: Path
 ) -> None:
     told: list[PluginEvent] = []
-    host = PluginHost(packages, told=told.append)
+    host = PluginHost(packages, jail=PlainJail(), told=told.append)
     version = add(*hooked(tmp_path / "diary", limits={"time_limit_seconds": 1.5}, drain="import time; time.sleep(60)"))
     await host.load(version)
     await host.unload(version.digest, drain_seconds=10)
@@ -313,7 +314,7 @@ async def test_a_version_whose_start_or_warm_up_fails_does_not_come_up(
     packages: PackageStore, add: Adder, tmp_path: Path, hook: str
 ) -> None:
     told: list[PluginEvent] = []
-    host = PluginHost(packages, told=told.append)
+    host = PluginHost(packages, jail=PlainJail(), told=told.append)
     manifest, code = hooked(tmp_path / "diary")
     version = add(manifest, code.replace(f'def {hook}():\n    write("', f'def {hook}():\n    1 / 0\n    write("'))
     with pytest.raises(PluginRegistrationFailed):

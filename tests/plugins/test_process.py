@@ -13,13 +13,14 @@ import psutil
 import pytest
 
 from domain.calls import ErrorKind
+from domain.isolation import Isolation
 from plugins.core import process as process_module
 from plugins.core.dialects import WORDS_LIMIT
 from plugins.core.failures import PluginFailure
 from plugins.core.jobs import hold
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
-from plugins.core.sandbox import Launch
+from plugins.core.sandbox import Launch, PlainJail
 from tests.plugins.factories import (
     ADD,
     ADD_CODE,
@@ -49,7 +50,9 @@ async def start(tmp_path: Path) -> AsyncIterator[Starter]:
     ) -> PluginProcess:
         folder = write_package(tmp_path / "plugin", manifest, code)
         contract = read_package(write_package(tmp_path / "promised", promised or manifest)).contract
-        process = await PluginProcess.start(folder, contract, work=tmp_path / "work", **more)
+        process = await PluginProcess.start(
+            folder, contract, **{"jail": PlainJail(), "work": tmp_path / "work", **more}
+        )
         running.append(process)
         return process
 
@@ -150,7 +153,7 @@ class NoProgram:
 
     def launch(self, folder: Path, contract: object, workspace: Path) -> Launch:
         del folder, contract
-        return Launch((str(workspace / "missing"),), {}, workspace)
+        return Launch((str(workspace / "missing"),), {}, workspace, Isolation.TRUSTED)
 
 
 class OtherProgram:
@@ -161,7 +164,7 @@ class OtherProgram:
 
     def launch(self, folder: Path, contract: object, workspace: Path) -> Launch:
         del folder, contract
-        return Launch((sys.executable, "-I", "-S", "-c", self.code), {}, workspace)
+        return Launch((sys.executable, "-I", "-S", "-c", self.code), {}, workspace, Isolation.TRUSTED)
 
 
 async def test_a_program_that_is_not_there_is_told(start: Starter) -> None:
@@ -201,7 +204,9 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     folder = write_package(tmp_path / "plugin")
     (tmp_path / "work").write_text("in the way", encoding="utf-8")
     contract = read_package(folder).contract
-    failure = await failure_of(PluginProcess.start(folder, contract, work=tmp_path / "work" / "deeper"))
+    failure = await failure_of(
+        PluginProcess.start(folder, contract, jail=PlainJail(), work=tmp_path / "work" / "deeper")
+    )
     assert failure.kind is ErrorKind.UNAVAILABLE
 
 

@@ -122,11 +122,12 @@ from pathlib import Path
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
+from plugins.core.sandbox import PlainJail
 
 async def main():
     store = PackageStore(Path(sys.argv[1]))
     version = PluginVersion.model_validate_json(sys.argv[2])
-    await PluginHost(store).load(version)
+    await PluginHost(store, jail=PlainJail()).load(version)
     print("ready", flush=True)
     await asyncio.sleep(600)
 

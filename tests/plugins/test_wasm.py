@@ -1,4 +1,4 @@
-"""What a plugin in the tier wasm can do, and what it cannot, judged from outside the machine."""
+"""What a plugin in the tier wasm can do, and what it cannot, judged from outside the cell."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def test_it_can(start: Starter, code: str, out: str) -> None:
     assert await call(await start(), "try_to", code=code) == {"out": out}
 
 
-async def test_two_machines_draw_different_numbers(start: Starter) -> None:
+async def test_two_cells_draw_different_numbers(start: Starter) -> None:
     code = "out = (random.random(), os.urandom(8), hash(random.random()))"
     one, other = await start(), await start()
     assert await call(one, "try_to", code=code) != await call(other, "try_to", code=code)
@@ -144,7 +144,7 @@ async def test_what_it_prints_goes_to_stderr(start: Starter) -> None:
             await asyncio.sleep(0.01)
 
 
-# What it cannot do; in every one of these machines the control `add` answers afterwards
+# What it cannot do; in every one of these cells the control `add` answers afterwards
 
 
 @pytest.fixture
@@ -296,12 +296,12 @@ async def test_it_says_that_it_lives_while_a_method_runs(start: Starter) -> None
 
 
 @pytest.mark.parametrize("how", ["os._exit(3)", "os.abort()"])
-async def test_what_stops_the_machine_ends_the_process(start: Starter, how: str) -> None:
+async def test_what_stops_the_cell_ends_the_process(start: Starter, how: str) -> None:
     process = await start()
     failure = await failure_of(call(process, "end", how=how))
     assert failure.kind is ErrorKind.PLUGIN_CRASH
     await asyncio.wait_for(process.ended(), 5)
-    assert "The machine was stopped" in process.stderr_tail
+    assert "The cell was stopped" in process.stderr_tail
 
 
 async def test_endless_recursion_is_an_error_of_the_method(start: Starter) -> None:

@@ -1,4 +1,4 @@
-"""A plugin answers the same in a machine as in a process without walls."""
+"""A plugin answers the same in a cell as in a process without walls."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def test_a_plugins_own_module_comes_before_the_librarys(process: PluginPro
 
 
 @pytest.mark.parametrize("folder", [*EXAMPLES, TEMPLATE], ids=lambda path: path.relative_to(ROOT).as_posix())
-async def test_plugins_keep_their_golden_calls_in_a_machine(folder: Path, wasm_jail: WasmJail, tmp_path: Path) -> None:
+async def test_plugins_keep_their_golden_calls_in_a_cell(folder: Path, wasm_jail: WasmJail, tmp_path: Path) -> None:
     package = read_package(folder)
     process = await PluginProcess.start(folder, package.contract, jail=wasm_jail, work=tmp_path)
     try:

@@ -31,13 +31,13 @@ from engines.compatibility import compare_contracts
 from engines.security import verify as run_checks
 from plugins.core.archives import pack as pack_package
 from plugins.core.authoring import write_foreign, write_template
-from plugins.core.network import Network
+from plugins.core.isolation import chosen_jail
 from plugins.core.packages import read_package, write_whole
 from plugins.core.strategies import Terms
 from worker.commands.options import DEFAULT_ACTOR, Actor
 from worker.commands.session import SESSION, table
 from worker.plugin_calls import call_package, call_serving
-from worker.plugin_house import Installed, PluginHouse, Wish, opened
+from worker.plugin_house import Installed, PluginHouse, Wish, hosting, opened
 
 app = typer.Typer(help="Make, check, install, call and retire plugins.")
 
@@ -57,7 +57,8 @@ def new(
     """Write a new plugin's folder: manifest, code, contracts, tests and a page; or that of a foreign MCP server."""
     folder, left_out = into / name, list[str]()
     if command:
-        written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), files))
+        jail = chosen_jail(SESSION.home, SESSION.settings.security)
+        written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), jail, files))
     else:
         written = write_template(folder, name)
     following = [f"upgrade-loop plugin verify {folder}", f"upgrade-loop plugin install {folder}"]
@@ -239,8 +240,7 @@ def call(
     given = _object(sys.stdin.read() if arguments == "-" else arguments)
     if plugin is not None:
         with opened(plugin) as folder:
-            network = Network(SESSION.settings.security.network_hosts)
-            called = SESSION.run(call_package(folder, network, named, given, _progress))
+            called = SESSION.run(call_package(folder, hosting(SESSION.home, SESSION.settings), named, given, _progress))
     else:
         with SESSION.store() as store:
             house = PluginHouse(SESSION.home, SESSION.settings, store)

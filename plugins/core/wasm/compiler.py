@@ -1,14 +1,14 @@
-"""Spec 3.1, the machine of the tier wasm - decides how it is built: once for each system, not for each plugin.
+"""Spec 3.1, the cell of the tier wasm - decides how it is built: once for each system, not for each plugin.
 
     python -I compiler.py FOLDER
 
 Rules:
 - Python itself, its standard library and the house's runtime become one WebAssembly component (componentize-py), and
   that becomes machine code (wasmtime). A plugin is data to it, so a new plugin compiles nothing.
-- The machine code asks of the processor no more than every one of its kind has: a home may move to another computer.
+- Machine code asks of the processor no more than every one of its kind has: a home may move to another computer.
 - It runs in a process of its own, which may take what it needs and can be ended.
 
-Not here: when it is built, and where it is kept (`machine.py`).
+Not here: when it is built, and where it is kept (`cells.py`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from pathlib import Path
 CORE = Path(__file__).resolve().parents[1]
 SOURCES = ("__init__.py", "asking.py", "fetching.py", "runtime.py", "wasm/__init__.py", "wasm/guest.py")
 WIT = "wasm/plugin.wit"
-COMPONENT = "machine.wasm"
-MACHINE_CODE = "machine.cwasm"
+COMPONENT = "cell.wasm"
+CODE = "cell.cwasm"
 TARGETS = {
     ("linux", "x86_64"): "x86_64-unknown-linux-gnu",
     ("linux", "aarch64"): "aarch64-unknown-linux-gnu",
@@ -37,7 +37,7 @@ COMPONENTIZE = "import sys, componentize_py; sys.exit(componentize_py.script())"
 
 
 def componentize(target: Path) -> None:
-    """Make the component from copies of the sources, which the machine will not see again."""
+    """Make the component from copies of the sources, which the cell will not see again."""
     with tempfile.TemporaryDirectory(dir=target.parent) as place:
         for name in SOURCES:
             copy = Path(place, "plugins", "core", name)
@@ -63,10 +63,10 @@ def compile_component(component: Path, target: Path) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Build the machine into a folder."""
+    """Build the cell into a folder."""
     folder = Path(arguments[0])
     componentize(folder / COMPONENT)
-    compile_component(folder / COMPONENT, folder / MACHINE_CODE)
+    compile_component(folder / COMPONENT, folder / CODE)
     (folder / COMPONENT).unlink()
 
 

@@ -1,20 +1,21 @@
-"""Spec 3.1, the plugin's side of the tier wasm - decides how a plugin's code is served inside its machine.
+"""Spec 3.1, the plugin's side of the tier wasm - decides how a plugin's code is served inside its cell.
 
 Rules:
-- It runs in the machine's own Python, with the machine's own copy of the standard library, imported when the machine
+- It runs in the cell's own Python, with the cell's own copy of the standard library, imported when the cell
   was built: there are no files to import it from later. What is not there cannot be had.
 - A plugin is served by the very code that serves it in a process of its own (`runtime.py`), line for line; here the
-  pipe is a function of the process around the machine, and nothing else of that process can be reached.
+  pipe is a function of the process around the cell, and nothing else of that process can be reached.
 - There are no threads. A coroutine runs to its end on a loop without sockets before the next call begins.
-- A sleep is cut into slices, between which the machine can be interrupted.
+- A sleep is cut into slices, between which the cell can be interrupted.
 
-Not here: the process around it (`runner.py`), how the machine is built (`compiler.py`).
+Not here: the process around it (`runner.py`), how the cell is built (`compiler.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
+import io
 import json
 import pkgutil
 import random
@@ -72,22 +73,20 @@ class Loop(asyncio.BaseEventLoop):
         """Do nothing: there is no other thread to be woken by."""
 
 
-class Pipe:
-    """The way out of the machine."""
+class Pipe(io.BytesIO):
+    """The way out of the cell."""
 
-    def write(self, line: bytes) -> None:
-        """Hand a message to the process around the machine."""
+    def write(self, line: Any) -> int:
+        """Hand a message to the process around the cell."""
         wit_world.write(line.decode())
-
-    def flush(self) -> None:
-        """Do nothing: it has been handed over already."""
+        return len(line)
 
 
 class Guest(runtime.Server):
     """Serves one plugin."""
 
     def __init__(self, folder: str) -> None:
-        super().__init__(None, Pipe())
+        super().__init__(io.BytesIO(), Pipe())
         manifest = runtime.read_json(folder, "manifest.json")
         make_room(folder, f"{folder}/{runtime.SITE}")
         self._loop = Loop()
@@ -107,7 +106,7 @@ class Guest(runtime.Server):
 
 
 class WitWorld:
-    """What the process around the machine calls (`plugin.wit`); it is made anew for every call."""
+    """What the process around the cell calls (`plugin.wit`); it is made anew for every call."""
 
     guest: ClassVar[Guest]
 
@@ -158,7 +157,7 @@ def library() -> Iterator[str]:
 
 
 def take_in() -> None:
-    """Import everything of the standard library that there is in the machine."""
+    """Import everything of the standard library that there is in the cell."""
     for name in library():
         try:
             importlib.import_module(name)
@@ -167,5 +166,5 @@ def take_in() -> None:
 
 
 take_in()
-time.sleep = sleep
-runtime.exec_beside = {"asking.py": vars(asking), "fetching.py": vars(fetching)}.__getitem__
+vars(time).update(sleep=sleep)
+vars(runtime).update(exec_beside={"asking.py": vars(asking), "fetching.py": vars(fetching)}.__getitem__)

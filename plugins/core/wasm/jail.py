@@ -1,10 +1,10 @@
-"""Spec 3.1 and 11.1, the tier wasm - decides with which program a plugin starts that runs in a machine of its own.
+"""Spec 3.1 and 11.1, the tier wasm - decides with which program a plugin starts that runs in a cell of its own.
 
 Rules:
-- The tier is equal on every system: what a plugin can reach is what the machine gives it, wherever that runs.
+- The tier is equal on every system: what a plugin can reach is what the cell gives it, wherever that runs.
 - Pure Python only: a package with compiled code in it is refused.
 
-Not here: the machine (`machine.py`, `compiler.py`), the process around it (`runner.py`).
+Not here: the cell (`cells.py`, `compiler.py`), the process around it (`runner.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Final
 
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract
+from domain.isolation import Isolation
 from plugins.core.failures import PluginFailure
 from plugins.core.sandbox import Launch, environment_for, interpreter, memory_limit_mb
-from plugins.core.wasm.machine import TOOLS, MachineRoom
+from plugins.core.wasm.cells import TOOLS, Cells
 
 HOUSE: Final = Path(__file__).resolve().parents[3]
 START: Final = "import sys; sys.path[:0] = sys.argv[1:3]; from plugins.core.wasm.runner import main; main(sys.argv[3:])"
@@ -30,13 +31,13 @@ class WasmJail:
     """The tier `wasm`: a WebAssembly machine in a process of its own.
 
     Args:
-        room: where the machine is kept.
+        room: where the cell is kept.
 
     Raises:
-        PluginFailure: the machine's tools are not installed.
+        PluginFailure: the cell's tools are not installed.
     """
 
-    def __init__(self, room: MachineRoom) -> None:
+    def __init__(self, room: Cells) -> None:
         missing = [tool for tool in TOOLS if find_spec(tool.replace("-", "_")) is None]
         if missing:
             raise PluginFailure(
@@ -47,10 +48,10 @@ class WasmJail:
         self._room = room
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-        """Return how to start a machine over `folder`.
+        """Return how to start a cell over `folder`.
 
         Raises:
-            PluginFailure: the plugin has code that does not run in a machine, or there is no machine.
+            PluginFailure: the plugin has code that does not run in a cell, or there is no cell.
         """
         for name in compiled_code(folder):
             text = f"{contract.name}@{contract.version} has compiled code, which does not run in the tier wasm: {name}."
@@ -66,11 +67,11 @@ class WasmJail:
             START,
             str(HOUSE),
             str(site_of("wasmtime")),
-            str(self._room.machine_code()),
+            str(self._room.code()),
             str(folder),
             str(memory_limit_mb(contract)),
         )
-        return Launch(argv, environment_for(contract, workspace), workspace)
+        return Launch(argv, environment_for(contract, workspace), workspace, Isolation.WASM)
 
 
 def compiled_code(folder: Path) -> Iterator[str]:

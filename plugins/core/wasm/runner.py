@@ -1,14 +1,14 @@
-"""Spec 3.1, the process around a machine - decides what goes in and out of it, and when it is stopped.
+"""Spec 3.1, the process around a cell - decides what goes in and out of it, and when it is stopped.
 
 Rules:
 - To the house it is a plugin's process like any other: the same pipe, the same messages, the same endings.
-- The plugin has the machine and nothing of this process: its own package to read, the time, random numbers, stderr;
+- The plugin has the cell and nothing of this process: its own package to read, the time, random numbers, stderr;
   no other file, no socket, no environment, no more memory than its contract says.
-- A call that is given up is interrupted where it stands, and a new machine takes the place of the old one. Whatever
-  else stops the machine ends the process.
-- One call runs at a time. The machine is kept from call to call, as a process would be.
+- A call that is given up is interrupted where it stands, and a new cell takes the place of the old one. Whatever
+  else stops the cell ends the process.
+- One call runs at a time. The cell is kept from call to call, as a process would be.
 
-Not here: the plugin's side of the machine (`guest.py`).
+Not here: the plugin's side of the cell (`guest.py`).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from plugins.core.runtime import Server, contain, take_channel
 PACKAGE = "/plugin"
 """Where the plugin finds its package."""
 OWN_MEMORY_MB = 192
-"""What the process needs beside the machine's memory: its own Python, and the machine code."""
+"""What the process needs beside the cell's memory: its own Python, and the machine code."""
 
 
 class PluginFailed(Exception):
     """The plugin's own code could not be imported, or a hook of it failed; the message is its traceback."""
 
 
-class Machine:
-    """A machine with a plugin in it.
+class Cell:
+    """A cell with a plugin in it.
 
     Args:
         code: the machine code.
@@ -60,7 +60,7 @@ class Machine:
         self._start()
 
     def renew(self) -> None:
-        """Put a new machine in the place of one that was stopped."""
+        """Put a new cell in the place of one that was stopped."""
         self._start()
         self.hook("on_start")
 
@@ -78,7 +78,7 @@ class Machine:
         self._enter("serve", line)
 
     def interrupt(self) -> None:
-        """Stop what the machine does now; may be called from another thread."""
+        """Stop what the cell does now; may be called from another thread."""
         self._engine.increment_epoch()
 
     def _start(self) -> None:
@@ -104,21 +104,21 @@ class Machine:
 
 
 class Runner(Server):
-    """Hands requests to the machine, one after the other, and what it says to the host."""
+    """Hands requests to the cell, one after the other, and what it says to the host."""
 
     def __init__(self, requests: Any, answers: Any) -> None:
         super().__init__(requests, answers)
         self.web = self
         self._deciding = threading.Lock()
         self._current: Any = None
-        self._machine: Any = None
+        self._cell: Any = None
         self._interrupted = False
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def serve(self, plugin: Any, message: dict[str, Any]) -> None:
-        """Let the machine answer a request, and replace it if it was interrupted at that."""
+        """Let the cell answer a request, and replace it if it was interrupted at that."""
         with self._deciding:
-            self._current, self._machine, self._interrupted = message["id"], plugin, False
+            self._current, self._cell, self._interrupted = message["id"], plugin, False
         try:
             plugin.serve(json.dumps(message))
         except WasmtimeError:
@@ -127,15 +127,15 @@ class Runner(Server):
             plugin.renew()
         finally:
             with self._deciding:
-                self._machine = None
+                self._cell = None
 
     def cancel(self, identifier: Any) -> None:
-        """Forget a request that waits, or stop the machine if it is at it."""
+        """Forget a request that waits, or stop the cell if it is at it."""
         self.waiting.discard(identifier)
         with self._deciding:
-            if self._machine is not None and identifier == self._current:
+            if self._cell is not None and identifier == self._current:
                 self._interrupted = True
-                self._machine.interrupt()
+                self._cell.interrupt()
 
     def pass_on(self, line: str) -> None:
         """Hand a message of the plugin to the host."""
@@ -158,16 +158,16 @@ def main(arguments: list[str]) -> None:
     runner = Runner(*take_channel())
     threading.Thread(target=runner.read, name="reader", daemon=True).start()
     try:
-        machine: Any = Machine(code, folder, memory_mb, runner)
-        runner.work(machine)
-    except BaseException as error:  # without its machine the process is of no use
+        cell: Any = Cell(code, folder, memory_mb, runner)
+        runner.work(cell)
+    except BaseException as error:  # without its cell the process is of no use
         sys.stderr.write(f"{told_of(error)}\n")
         sys.stderr.flush()
         os._exit(1)
 
 
 def told_of(error: BaseException) -> str:
-    """Return what a plugin's author can make something of: of a stopped machine, why, and not where."""
+    """Return what a plugin's author can make something of: of a stopped cell, why, and not where."""
     if isinstance(error, WasmtimeError):
-        return f"The machine was stopped: {str(error).rpartition('Caused by:')[2].strip()}"
+        return f"The cell was stopped: {str(error).rpartition('Caused by:')[2].strip()}"
     return str(error) if isinstance(error, PluginFailed) else repr(error)

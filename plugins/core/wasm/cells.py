@@ -1,8 +1,8 @@
-"""Spec 3.1, the built machine - decides when the machine of the tier wasm is built, and which one may run.
+"""Spec 3.1, the built cell - decides when the cell of the tier wasm is built, and which one may run.
 
 Rules:
 - It is built when the first plugin needs it, in a minute or so, and kept under a digest of all it is made of: other
-  sources, other tools or another kind of system make another machine.
+  sources, other tools or another kind of system make another cell.
 - It is finished or not there; it is made read-only and is read again before a process first runs it.
 
 Not here: how it is built (`compiler.py`).
@@ -33,8 +33,8 @@ WORDS_LIMIT: Final = 2_000
 _LOG = logging.getLogger("upgrade_loop.plugins")
 
 
-class MachineRoom:
-    """Where the machine is kept.
+class Cells:
+    """Where the cell is kept.
 
     Args:
         root: a folder of its own.
@@ -45,8 +45,8 @@ class MachineRoom:
         self._entering = threading.Lock()
         self._code: Path | None = None
 
-    def machine_code(self) -> Path:
-        """Return the machine's file, built now if it is not there or was changed; may take a minute.
+    def code(self) -> Path:
+        """Return the cell's file, built now if it is not there or was changed; may take a minute.
 
         Raises:
             PluginFailure: it cannot be built.
@@ -56,11 +56,11 @@ class MachineRoom:
                 folder = self._root / digest()
                 if not is_sealed(folder):
                     self._build(folder)
-                self._code = folder / compiler.MACHINE_CODE
+                self._code = folder / compiler.CODE
             return self._code
 
     def _build(self, folder: Path) -> None:
-        _LOG.warning("Building the machine of the tier wasm; this is done once and takes about a minute.")
+        _LOG.warning("Building the cell of the tier wasm; this is done once and takes about a minute.")
         self._root.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="draft-", dir=self._root))
         try:
@@ -68,14 +68,14 @@ class MachineRoom:
             put_in_place(draft, folder)
         except OSError as error:
             if not is_sealed(folder):  # else somebody else was quicker
-                text = f"The machine of the tier wasm could not be put into {folder}: {error}."
+                text = f"The cell of the tier wasm could not be put into {folder}: {error}."
                 raise PluginFailure(ErrorKind.UNAVAILABLE, text) from error
         finally:
             remove_folder(draft)
 
 
 def digest() -> str:
-    """Return the digest of everything the machine is made of."""
+    """Return the digest of everything the cell is made of."""
     told = hashlib.sha256(f"{sys.platform} {platform.machine()}".encode())
     for tool in TOOLS:
         told.update(f" {tool} {version(tool)}".encode())
@@ -90,5 +90,5 @@ def _compile(folder: Path) -> None:
         subprocess.run(argv, check=True, capture_output=True, timeout=BUILD_SECONDS)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         said = (error.stderr or b"").decode("utf-8", "replace")[-WORDS_LIMIT:]
-        text = "The machine of the tier wasm could not be built; the compiler's words are in the details."
+        text = "The cell of the tier wasm could not be built; the compiler's words are in the details."
         raise PluginFailure(ErrorKind.UNAVAILABLE, text, details={"compiler": said}) from error

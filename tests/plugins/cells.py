@@ -1,4 +1,4 @@
-"""The machine of the tier wasm for all tests of a run, and for later runs: building it takes a minute."""
+"""The cell of the tier wasm for all tests of a run, and for later runs: building it takes a minute."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from plugins.core.failures import PluginFailure
+from plugins.core.wasm.cells import BUILD_SECONDS, Cells
 from plugins.core.wasm.jail import WasmJail
-from plugins.core.wasm.machine import BUILD_SECONDS, MachineRoom
 
 
 def shared_jail(place: Path) -> WasmJail:
-    """Return walls whose machine is built; one process builds it, the others wait."""
-    lock, room = place / "building", MachineRoom(place / "room")
+    """Return walls whose cell is built; one process builds it, the others wait."""
+    lock, room = place / "building", Cells(place / "room")
     try:
         jail = WasmJail(room)
     except PluginFailure as failure:
@@ -23,7 +23,7 @@ def shared_jail(place: Path) -> WasmJail:
     while not _taken(lock):
         time.sleep(0.2)
     try:
-        room.machine_code()
+        room.code()
     finally:
         lock.rmdir()
     return jail
