@@ -15,15 +15,15 @@ from plugins.core.wasm.jail import WasmJail
 
 def shared_jail(place: Path) -> WasmJail:
     """Return walls whose cell is built; one process builds it, the others wait."""
-    lock, room = place / "building", Cells(place / "room")
+    lock, cells = place / "building", Cells(place / "cells")
     try:
-        jail = WasmJail(room)
+        jail = WasmJail(cells)
     except PluginFailure as failure:
         pytest.skip(failure.hint)
     while not _taken(lock):
         time.sleep(0.2)
     try:
-        room.code()
+        cells.code()
     finally:
         lock.rmdir()
     return jail

@@ -15,7 +15,7 @@ from plugins.core.failures import PluginFailure
 from plugins.core.network import Network
 from plugins.core.packages import read_package
 from plugins.core.process import PluginProcess
-from plugins.core.rounds import Turn
+from plugins.core.rounds import Asked, Turn
 from plugins.core.sandbox import Jail, PlainJail
 from plugins.core.wasm.jail import WasmJail
 from tests.house.source import ROOT
@@ -128,6 +128,14 @@ async def test_progress_is_told_while_the_method_runs(process: PluginProcess) ->
     result = await process.call("numbers", "count", {"to": 3}, 20, Turn(progress=told.append))
     assert result == {"counted": 3}
     assert told == [{"progress": number, "total": 3, "message": f"step {number}"} for number in (1, 2, 3)]
+
+
+async def test_a_question_goes_to_the_person_and_its_answer_comes_back(process: PluginProcess) -> None:
+    with pytest.raises(Asked) as caught:
+        await process.call("numbers", "sure", {}, 20)
+    answers: JsonObject = {"sure": {"action": "accept", "content": {"yes": True}}}
+    turn = Turn(state=caught.value.state, answers=answers)
+    assert await process.call("numbers", "sure", {}, 20, turn) == {"answer": {"yes": True}}
 
 
 async def test_coroutines_run(process: PluginProcess) -> None:

@@ -24,6 +24,7 @@ from activities.registration import sources_of
 from domain.base import JsonObject
 from domain.contracts import split_tool_name
 from domain.errors import InvalidInput, PermissionDenied
+from domain.isolation import Isolation
 from domain.plugins import LoadingStrategy
 from domain.registration import RegistrationResult
 from domain.roles import Command
@@ -53,14 +54,20 @@ def new(
     into: Annotated[Path, typer.Option(help="Where the plugin's folder is made.")] = Path(),
     command: Annotated[str, typer.Option(help="Make a plugin of the MCP stdio server that this starts.")] = "",
     files: Annotated[Path | None, typer.Option(help="With --command: a folder whose files the server needs.")] = None,
+    isolation: Annotated[
+        Isolation | None, typer.Option(help="Without --command: the one tier that the plugin is to run in.")
+    ] = None,
 ) -> None:
     """Write a new plugin's folder: manifest, code, contracts, tests and a page; or that of a foreign MCP server."""
     folder, left_out = into / name, list[str]()
+    if command and isolation:
+        hint = "Write it into the manifest when the server is there: security_profile.isolation."
+        raise InvalidInput("--isolation is for a plugin of the house's own kind, not for a foreign server.", hint=hint)
     if command:
         jail = chosen_jail(SESSION.home, SESSION.settings.security)
         written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), jail, files))
     else:
-        written = write_template(folder, name)
+        written = write_template(folder, name, isolation)
     following = [f"upgrade-loop plugin verify {folder}", f"upgrade-loop plugin install {folder}"]
 
     def human(out: Console) -> None:

@@ -3,7 +3,8 @@
 Rules:
 - It is built when the first plugin needs it, in a minute or so, and kept under a digest of all it is made of: other
   sources, other tools or another kind of system make another cell.
-- It is finished or not there; it is made read-only and is read again before a process first runs it.
+- It is finished or not there; it is made read-only, and each process of the house reads it again before it first uses
+  it. A newer one takes the place of the older.
 
 Not here: how it is built (`compiler.py`).
 """
@@ -52,7 +53,7 @@ class Cells:
             PluginFailure: it cannot be built.
         """
         with self._entering:
-            if self._code is None:
+            if self._code is None or not self._code.is_file():
                 folder = self._root / digest()
                 if not is_sealed(folder):
                     self._build(folder)
@@ -66,6 +67,9 @@ class Cells:
         try:
             _compile(draft)
             put_in_place(draft, folder)
+            for older in self._root.glob("[0-9a-f]" * 64):
+                if older != folder:
+                    remove_folder(older)
         except OSError as error:
             if not is_sealed(folder):  # else somebody else was quicker
                 text = f"The cell of the tier wasm could not be put into {folder}: {error}."

@@ -31,13 +31,13 @@ class WasmJail:
     """The tier `wasm`: a WebAssembly machine in a process of its own.
 
     Args:
-        room: where the cell is kept.
+        cells: where the cell is kept.
 
     Raises:
         PluginFailure: the cell's tools are not installed.
     """
 
-    def __init__(self, room: Cells) -> None:
+    def __init__(self, cells: Cells) -> None:
         missing = [tool for tool in TOOLS if find_spec(tool.replace("-", "_")) is None]
         if missing:
             raise PluginFailure(
@@ -45,7 +45,7 @@ class WasmJail:
                 f"The tier wasm needs {' and '.join(missing)}, which the house's Python does not have.",
                 hint=f"Install what is missing: {sys.executable} -m pip install {' '.join(missing)}",
             )
-        self._room = room
+        self.cells = cells
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start a cell over `folder`.
@@ -67,7 +67,7 @@ class WasmJail:
             START,
             str(HOUSE),
             str(site_of("wasmtime")),
-            str(self._room.code()),
+            str(self.cells.code()),
             str(folder),
             str(memory_limit_mb(contract)),
         )
