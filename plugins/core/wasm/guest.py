@@ -167,4 +167,4 @@ def take_in() -> None:
 
 take_in()
 vars(time).update(sleep=sleep)
-vars(runtime).update(exec_beside={"asking.py": vars(asking), "fetching.py": vars(fetching)}.__getitem__)
+vars(runtime).update(beside={"asking": vars(asking), "fetching": vars(fetching)}.__getitem__)

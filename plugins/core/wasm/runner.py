@@ -23,7 +23,8 @@ from typing import Any
 from wasmtime import Config, Engine, Store, WasiConfig, WasmtimeError
 from wasmtime.component import Component, Linker
 
-from plugins.core.runtime import Server, contain, take_channel
+from plugins.core.runtime import Server, take_channel
+from plugins.core.walls import contain
 
 PACKAGE = "/plugin"
 """Where the plugin finds its package."""
@@ -154,7 +155,7 @@ class Runner(Server):
 def main(arguments: list[str]) -> None:
     """Serve the plugin of a package folder until the end of input."""
     code, folder, memory_mb = arguments[0], arguments[1], int(arguments[2])
-    contain(memory_mb + OWN_MEMORY_MB, shared=False)
+    contain({"memory_mb": memory_mb + OWN_MEMORY_MB, "disk_mb": 1, "shared": False})
     runner = Runner(*take_channel())
     threading.Thread(target=runner.read, name="reader", daemon=True).start()
     try:
