@@ -60,7 +60,7 @@ class FencedJail:
         if contract.security_profile.subprocess:
             text = f"{contract.name} may start processes, and the tier fenced cannot bound them together."
             raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint="It needs the tier sandbox.")
-        return _fenced(folder, contract, workspace)
+        return _fenced(folder, contract, workspace, alone=False)
 
 
 class BubblewrapJail:
@@ -75,7 +75,7 @@ class BubblewrapJail:
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start the runtime over `folder`."""
-        fenced = _fenced(folder, contract, workspace)
+        fenced = _fenced(folder, contract, workspace, alone=True)
         profile, resources = contract.security_profile, contract.resource_requirements
         shown = [*_readable(), folder, *_programs(contract), *_paths(profile.read_paths)]
         writable = [part for path in _paths(profile.write_paths) for part in ("--bind", str(path), str(path))]
@@ -144,16 +144,17 @@ def _cannot(tier: str, reason: str, fix: str) -> PluginFailure:
     return PluginFailure(ErrorKind.UNAVAILABLE, f"The tier {tier} cannot be built: {reason}.", hint=fix)
 
 
-def _fenced(folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-    argv = runtime_argv(folder, {**limits_of(contract), "walls": _walls(folder, contract, workspace)})
+def _fenced(folder: Path, contract: PluginContract, workspace: Path, *, alone: bool) -> Launch:
+    walls = _walls(folder, contract, workspace, alone=alone)
+    argv = runtime_argv(folder, {**limits_of(contract), "walls": walls})
     return Launch(argv, environment_for(contract, workspace), workspace, Isolation.FENCED)
 
 
-def _walls(folder: Path, contract: PluginContract, workspace: Path) -> JsonObject:
+def _walls(folder: Path, contract: PluginContract, workspace: Path, *, alone: bool) -> JsonObject:
     """Return what `walls.stand` is told."""
     profile = contract.security_profile
     processes = MOST_PROCESSES if profile.subprocess else 0
-    steps = program(platform.machine(), processes=profile.subprocess, becomes=bool(contract.command))
+    steps = program(platform.machine(), processes=profile.subprocess, becomes=bool(contract.command), alone=alone)
     runs = profile.subprocess or bool(contract.command)
     readable = [*_readable(), folder, *_programs(contract), *_paths(profile.read_paths)]
     return {

@@ -4,6 +4,8 @@ Rules:
 - What a plugin needs to compute, to use its own files and threads, and to speak on its pipe is let through; what opens
   a network, starts or touches another process, changes the machine, takes memory past the limits, or reaches the parts
   of the kernel where its faults are found is refused with EPERM.
+- Where the plugin sees the files of the machine (`fenced`), calls that change a file's attributes are refused too.
+- A pair of sockets is let through for what it is, one stream: a datagram socket could be sent from to anybody.
 - A call newer than the table is refused with ENOSYS, and so is `clone3`, whose flags a filter cannot read: libraries
   then use what went before.
 - A call of another architecture, or of the x32 kind, ends the process.
@@ -29,12 +31,14 @@ NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 EPERM, ENOSYS = 0x00050001, 0x00050026
 X32_BIT: Final = 0x40000000
-NEWEST: Final = 462
-"""The highest call number of Linux 6.12, on both architectures."""
+NEWEST: Final = 450
+"""The highest call number of Linux 6.0, on both architectures; later ones are new ways to what is refused here."""
 THREAD_FLAG: Final = 0x00010000
 NAMESPACE_FLAGS: Final = 0x7E020080
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME."""
-UNIX_FAMILY: Final = 1
+UNIX_FAMILY, STREAM, SOCKET_TYPES = 1, 1, 0xF
+SET_PARENT_DEATH_SIGNAL: Final = 1
+SHARED_ANONYMOUS: Final = 0x21
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX: typing on the terminal of whoever started the process."""
 
@@ -144,6 +148,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "tkill": (200, 130),
     "umount2": (166, 39),
     "unshare": (272, 97),
+    "sched_setaffinity": (203, 122),
     "uselib": (134, None),
     "userfaultfd": (323, 282),
     "ustat": (136, None),
@@ -151,6 +156,31 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "vhangup": (153, 58),
 }
 """Calls that are refused, with their numbers on x86_64 and on aarch64; None where there is no such call."""
+
+
+ATTRIBUTES: Final[Mapping[str, tuple[int | None, int | None]]] = {
+    "chmod": (90, None),
+    "chown": (92, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, None),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "lchown": (94, None),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "setxattr": (188, 5),
+    "truncate": (76, 45),
+    "utime": (132, None),
+    "utimensat": (280, 88),
+    "utimes": (235, None),
+}
+"""Calls on files that Landlock does not guard; refused where the files of the machine can be seen."""
 
 
 @dataclass(frozen=True)
@@ -162,23 +192,26 @@ class Architecture:
     clone: int
     clone3: int
     ioctl: int
+    mmap: int
+    prctl: int
     prlimit64: int
     socketpair: int
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
-    "x86_64": Architecture(0xC000003E, 0, clone=56, clone3=435, ioctl=16, prlimit64=302, socketpair=53),
-    "aarch64": Architecture(0xC00000B7, 1, clone=220, clone3=435, ioctl=29, prlimit64=261, socketpair=199),
+    "x86_64": Architecture(0xC000003E, 0, 56, 435, ioctl=16, mmap=9, prctl=157, prlimit64=302, socketpair=53),
+    "aarch64": Architecture(0xC00000B7, 1, 220, 435, ioctl=29, mmap=222, prctl=167, prlimit64=261, socketpair=199),
 }
 
 
-def program(machine: str, *, processes: bool = False, becomes: bool = False) -> bytes:
+def program(machine: str, *, processes: bool = False, becomes: bool = False, alone: bool = False) -> bytes:
     """Return the filter as an array of `struct sock_filter`.
 
     Args:
         machine: as `platform.machine()` names it; one of `ARCHITECTURES`.
         processes: whether the plugin may start processes.
-        becomes: whether it may become another program.
+        becomes: whether it may become another program; one whose shared memory no limit bounds.
+        alone: whether it has a file system of its own.
 
     Raises:
         KeyError: there is no table for the machine.
@@ -187,10 +220,12 @@ def program(machine: str, *, processes: bool = False, becomes: bool = False) -> 
     given = PROCESSES if processes else frozenset({"execve"} if becomes else ())
     refused = sorted(
         number
-        for name, numbers in NUMBERS.items()
+        for name, numbers in (NUMBERS if alone else {**NUMBERS, **ATTRIBUTES}).items()
         if name not in given and (number := numbers[architecture.column]) is not None
     )
-    return b"".join((*_head(architecture), *_judged(architecture, processes=processes), *_listed(refused)))
+    shared = () if not becomes else _block(architecture.mmap, _argument(3), *_is_not(SHARED_ANONYMOUS))
+    judged = _judged(architecture, processes=processes)
+    return b"".join((*_head(architecture), *judged, *shared, *_listed(refused)))
 
 
 def _head(architecture: Architecture) -> Iterator[bytes]:
@@ -214,7 +249,9 @@ def _judged(architecture: Architecture, *, processes: bool) -> Iterator[bytes]:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, NAMESPACE_FLAGS), _unless(0))
     else:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, THREAD_FLAG), _unless(THREAD_FLAG))
-    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY))
+    stream = (_argument(1), _step(MASKED, SOCKET_TYPES), _unless(STREAM))
+    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY, 3), *stream)
+    yield from _block(architecture.prctl, _argument(0), _step(EQUAL, SET_PARENT_DEATH_SIGNAL, 1, 0))
     yield from _block(architecture.prlimit64, _argument(2), _unless(0, 2), _argument(2, high=True), _unless(0))
     typing = (
         _step(EQUAL, request, len(TERMINAL_REQUESTS) - index, 0) for index, request in enumerate(TERMINAL_REQUESTS)
@@ -238,6 +275,11 @@ def _listed(refused: list[int]) -> Iterator[bytes]:
 def _unless(value: int, more: int = 0) -> bytes:
     """Go on when the loaded value is `value`, else jump over the ALLOW behind, and over `more` steps before it."""
     return _step(EQUAL, value, 0, 1 + more)
+
+
+def _is_not(flags: int) -> tuple[bytes, ...]:
+    """Jump over the ALLOW behind when the loaded value has all the flags."""
+    return _step(MASKED, flags), _step(EQUAL, flags, 1, 0)
 
 
 def _argument(index: int, *, high: bool = False) -> bytes:
