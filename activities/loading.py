@@ -107,7 +107,7 @@ def desk_of(context: Context, gateway: AdminClient) -> Desk:
         folders=context.folders,
         catalogue=Catalogue(context.home.plugins, context.packages, context.folders),
         store=context.store,
-        policy=policy_of(context),
+        policy=policy_of(context.settings, context.market()),
         market=context.market(),
         runner=gateway,
     )

@@ -9,11 +9,15 @@ Not here: the checks (`engines/security.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context
 from activities.registration import sources_of
+from config.settings import Settings
+from domain.contracts import PluginPackage
 from domain.security import SecurityPolicy
 from engines.security import verify
 
@@ -31,7 +35,7 @@ class SecurityActivities:
         assert remedy is not None
         folder = self._context.packages.path(remedy.package.digest)
         package = self._context.packages.get(remedy.package.digest)
-        verification = verify(package, sources_of(folder), policy_of(self._context))
+        verification = verify(package, sources_of(folder), policy_of(self._context.settings, self._context.market()))
         self._context.store.audit.append(
             key=f"{message.plan.id}/security",
             at=message.at,
@@ -46,13 +50,21 @@ class SecurityActivities:
         return m.StepReport(passed=verification.passed, summary=summary)
 
 
-def policy_of(context: Context) -> SecurityPolicy:
-    """Return what the house allows, and what it knows of the packages on offer."""
-    allowed = context.settings.security
+def policy_of(settings: Settings, known: Iterable[PluginPackage]) -> SecurityPolicy:
+    """Return what packages are checked against.
+
+    Args:
+        settings: what the house allows.
+        known: the packages that are known to be what they say.
+    """
+    allowed = settings.security
     return SecurityPolicy(
-        listed={package.id: package.digest for package in context.market()},
+        listed={package.id: package.digest for package in known},
         allow_unsigned=allowed.allow_unsigned,
         permissions=allowed.permissions,
         network_hosts=allowed.network_hosts,
         subprocess=allowed.subprocess,
+        read_paths=tuple(map(str, allowed.read_paths)),
+        write_paths=tuple(map(str, allowed.write_paths)),
+        environment=allowed.environment,
     )

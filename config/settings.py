@@ -198,14 +198,19 @@ class SecuritySettings(Section):
         allow_unsigned: whether packages of a plain directory registry, which nobody signed, may be installed.
         lowest_isolation: the weakest tier that a plugin may run in without anybody's approval.
         trusted: plugins, as `name` or `name@version`, that a person approved to run in any tier, also without walls.
+        read_paths, write_paths: folders in which a plugin may ask to read, or to write.
+        environment: variables that a plugin may ask for.
     """
 
     allow_unsigned: bool = True
     permissions: tuple[str, ...] = ()
     network_hosts: tuple[str, ...] = ()
     subprocess: bool = False
-    lowest_isolation: Isolation = Isolation.TRUSTED
+    lowest_isolation: Isolation = Isolation.CONTAINED
     trusted: tuple[str, ...] = ()
+    read_paths: tuple[Path, ...] = ()
+    write_paths: tuple[Path, ...] = ()
+    environment: tuple[str, ...] = ()
 
 
 class NotificationSettings(Section):

@@ -145,10 +145,12 @@ class ResourceRequirements(Model):
 
     Attributes:
         spares: instances kept warm beside those that serve; one takes the place of an instance that dies.
+        disk_mb: of its own folder, which is in memory where the walls are strong; elsewhere, of each file.
     """
 
     memory_mb: int = Field(default=256, ge=16, le=16_384)
     cpu_seconds_per_call: float = Field(default=10.0, gt=0)
+    disk_mb: int = Field(default=64, ge=1, le=16_384)
     instances: int = Field(default=1, ge=1, le=32)
     spares: int = Field(default=1, ge=0, le=4)
 
@@ -157,6 +159,7 @@ class SecurityProfile(Model):
     """What the plugin asks to touch; everything it does not name is refused.
 
     Attributes:
+        read_paths, write_paths: relative ones are its own; others are absolute or begin with `~`.
         isolation: the tier it runs in, and in no other; without one, in the strongest that the machine has for it.
     """
 

@@ -4,6 +4,8 @@ Rules:
 - `wasm`: the plugin is a component that runs in a WebAssembly machine and calls nothing of the operating system.
 - `sandbox`: a process that sees its own files only, in a world of its own without network.
 - `fenced`: a process on the host's file system that may open its own files only, without network.
+- `contained`: Windows: a process whose memory, processor and children are bounded, and that may write to its own folder
+  only; what its owner may read it may read.
 - `trusted`: a process with limits on what it uses, and no walls. It is for plugins that a person has approved.
 - Each tier outranks those below it. What a machine cannot build is told with what would mend it.
 
@@ -21,6 +23,7 @@ class Isolation(StrEnum):
     """How strongly a plugin's process is walled in, the weakest first."""
 
     TRUSTED = "trusted"
+    CONTAINED = "contained"
     FENCED = "fenced"
     SANDBOX = "sandbox"
     WASM = "wasm"

@@ -54,6 +54,8 @@ class SecurityPolicy(Model):
         permissions: names a plugin may ask for.
         network_hosts: patterns such as `api.example.org` or `*.example.org` of the hosts it may ask for.
         subprocess: whether a plugin may ask to start child processes.
+        read_paths, write_paths: folders outside its own that a plugin may ask for.
+        environment: variables it may ask for.
     """
 
     listed: dict[str, str] = Field(default_factory=dict)
@@ -62,6 +64,9 @@ class SecurityPolicy(Model):
     permissions: tuple[str, ...] = ()
     network_hosts: tuple[str, ...] = ()
     subprocess: bool = False
+    read_paths: tuple[str, ...] = ()
+    write_paths: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
 
 
 class SecurityVerification(Model):

@@ -15,9 +15,9 @@ Not here: what code does (`engines/code_rules.py`), verifying a signature (`acti
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from domain.contracts import PluginPackage
@@ -113,7 +113,7 @@ def dependency_scan(package: PluginPackage, sources: Sources, policy: SecurityPo
 
 
 def permission_scope(package: PluginPackage, sources: Sources, policy: SecurityPolicy) -> SecurityCheck:
-    """Pass a manifest that asks for nothing beyond the policy and for no path outside the plugin's own folder."""
+    """Pass a manifest that asks for nothing beyond the policy, and no path that is neither its own nor the policy's."""
     del sources
     profile = package.contract.security_profile
     findings = [
@@ -124,9 +124,15 @@ def permission_scope(package: PluginPackage, sources: Sources, policy: SecurityP
     if profile.subprocess and not policy.subprocess:
         findings.append(_finding("subprocess", "The policy does not let plugins start child processes."))
     findings += [
-        _finding("path", f"{path!r} leaves the plugin's folder.")
-        for path in (*profile.read_paths, *profile.write_paths)
-        if _leaves(path)
+        _finding("path", f"The policy lets no plugin touch {path!r}.")
+        for paths, allowed in ((profile.read_paths, policy.read_paths), (profile.write_paths, policy.write_paths))
+        for path in paths
+        if not _is_own(path) and not _within(path, allowed)
+    ]
+    findings += [
+        _finding("environment", f"The policy does not give the variable {name!r}.")
+        for name in profile.environment
+        if name not in policy.environment
     ]
     return _check(CheckName.PERMISSION_SCOPE, findings)
 
@@ -188,7 +194,14 @@ def _all_imports(sources: Sources) -> Iterator[Use]:
         yield from imported(path, sources[path])
 
 
-def _leaves(path: str) -> bool:
-    """Say whether a path points outside on any system: absolute, on a drive, from a home, or upwards."""
+def _is_own(path: str) -> bool:
+    """Say whether a path stays in the plugin's own folders: on no system absolute, on a drive, a home's, or upwards."""
     windows = PureWindowsPath(path)
-    return bool(windows.anchor) or PurePosixPath(path).is_absolute() or ".." in windows.parts or path.startswith("~")
+    outside = windows.anchor or PurePosixPath(path).is_absolute() or ".." in windows.parts or path.startswith("~")
+    return not outside
+
+
+def _within(path: str, allowed: Sequence[str]) -> bool:
+    """Say whether a path lies in one of the folders, as far as it is written; links are the jail's to follow."""
+    place = PurePath(path)
+    return ".." not in place.parts and any(place.is_relative_to(PurePath(folder)) for folder in allowed)

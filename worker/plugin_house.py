@@ -22,6 +22,7 @@ from pathlib import Path
 
 from activities.loading import GatewayDoor, RegisteringDoor
 from activities.registration import Desk, Occasion, examine, register
+from activities.security import policy_of
 from config.home import Home
 from config.settings import Settings
 from domain.base import JsonObject
@@ -164,15 +165,7 @@ class PluginHouse:
 
     def policy(self, package: PluginPackage | None) -> SecurityPolicy:
         """Return what the house allows; the named package counts as listed, since a person names its content."""
-        allowed = self._settings.security
-        listed = {one.id: one.digest for one in self.market()}
-        return SecurityPolicy(
-            listed=listed | ({package.id: package.digest} if package else {}),
-            allow_unsigned=allowed.allow_unsigned,
-            permissions=allowed.permissions,
-            network_hosts=allowed.network_hosts,
-            subprocess=allowed.subprocess,
-        )
+        return policy_of(self._settings, [*self.market(), *([package] if package else [])])
 
     def desk(self, door: Door, folder: Path) -> Desk:
         """Return what a registration of a folder works with."""

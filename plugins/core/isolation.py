@@ -2,18 +2,22 @@
 
 Rules:
 - A plugin that names a tier runs in that tier or not at all. One that names none runs in the strongest tier that this
-  machine has for a process: `sandbox`, else `fenced`, else `trusted`. `wasm` is for components, which name it.
+  machine has for a process: `sandbox`, else `fenced` or `contained`, else `trusted`. `wasm` is for components, which
+  name it.
 - No tier below `security.lowest_isolation`, unless a person approved the plugin under `security.trusted`.
 - Nothing is lowered in silence: a refusal says what is missing and what would mend it, and whoever loads a plugin is
   told the tier that its processes run in.
 - Each tier's walls have a file of their own, entered in `BUILDERS`. A builder that cannot build raises, with the fix.
+- What a contract asks for and the settings do not give is refused before anything starts, also for a plugin that nobody
+  has installed. A relative path is the plugin's own, and always given.
 
 Not here: the walls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -22,14 +26,19 @@ from domain.calls import ErrorKind
 from domain.contracts import PluginContract
 from domain.isolation import Isolation, TierOffer
 from plugins.core.failures import PluginFailure
+from plugins.core.linux_jails import fenced_jail, sandbox_jail
 from plugins.core.sandbox import Jail, Launch, PlainJail
 
 Builder = Callable[[], Jail]
 
-BUILDERS: Final[Mapping[Isolation, Builder]] = {Isolation.TRUSTED: PlainJail}
+BUILDERS: Final[Mapping[Isolation, Builder]] = {
+    Isolation.SANDBOX: sandbox_jail,
+    Isolation.FENCED: fenced_jail,
+    Isolation.TRUSTED: PlainJail,
+}
 """Who builds the walls of a tier on this system."""
 
-FOR_PROCESSES: Final = (Isolation.SANDBOX, Isolation.FENCED, Isolation.TRUSTED)
+FOR_PROCESSES: Final = (Isolation.SANDBOX, Isolation.FENCED, Isolation.CONTAINED, Isolation.TRUSTED)
 """The tiers that any plugin's process can run in, the strongest first."""
 
 
@@ -75,6 +84,12 @@ class Machine:
             return failure
 
 
+@cache
+def this_machine() -> Machine:
+    """Return what the machine offers that this process runs on."""
+    return Machine()
+
+
 class ChosenJail:
     """The walls that each plugin is to have, by the house's settings and what the machine offers.
 
@@ -84,8 +99,8 @@ class ChosenJail:
     """
 
     def __init__(self, security: SecuritySettings, machine: Machine | None = None) -> None:
-        self._security = security
-        self.machine = machine or Machine()
+        self.security = security
+        self.machine = machine or this_machine()
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start a plugin in the tier that is chosen for it.
@@ -93,6 +108,9 @@ class ChosenJail:
         Raises:
             PluginFailure: it may not run, or cannot be walled in as it must.
         """
+        if wants := excess(contract, self.security):
+            text = f"{contract.name}@{contract.version} asks for more than it may have: {'; '.join(wants)}."
+            raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint="A person can give it more, under security.")
         return self.machine.jail(self.tier_of(contract)).launch(folder, contract, workspace)
 
     def tier_of(self, contract: PluginContract) -> Isolation:
@@ -102,8 +120,8 @@ class ChosenJail:
             PluginFailure: there is none that is both allowed and on offer.
         """
         subject, asked = f"{contract.name}@{contract.version}", contract.security_profile.isolation
-        approved = bool({contract.name, subject} & set(self._security.trusted))
-        lowest = self._security.lowest_isolation
+        approved = bool({contract.name, subject} & set(self.security.trusted))
+        lowest = self.security.lowest_isolation
         wanted = FOR_PROCESSES if asked is None else (asked,)
         allowed = [tier for tier in wanted if approved or tier.reaches(lowest)]
         offers = [self.machine.offer(tier) for tier in allowed]
@@ -118,3 +136,20 @@ class ChosenJail:
             fixes.append(f"Approve it as it is: add {subject} to security.trusted.")
         text = f"{subject} has no tier to run in. {' '.join(missing)}"
         raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint=" ".join(fixes))
+
+
+def excess(contract: PluginContract, security: SecuritySettings) -> list[str]:
+    """Return what a contract asks to touch and the settings do not give, each with the setting that could."""
+    profile = contract.security_profile
+    reads, writes = security.read_paths, security.write_paths
+    found = [f"to read {path} (read_paths)" for path in profile.read_paths if not _given(path, reads)]
+    found += [f"to write {path} (write_paths)" for path in profile.write_paths if not _given(path, writes)]
+    found += [f"{name} (environment)" for name in profile.environment if name not in security.environment]
+    return found + (["processes (subprocess)"] if profile.subprocess and not security.subprocess else [])
+
+
+def _given(path: str, folders: Sequence[Path]) -> bool:
+    """Say whether a path, links followed, lies within one of the folders, or is the plugin's own."""
+    place = Path(path).expanduser()
+    own = not place.is_absolute() and ".." not in place.parts
+    return own or any(place.resolve().is_relative_to(folder.expanduser().resolve()) for folder in folders)

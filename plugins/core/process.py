@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,7 @@ import psutil
 from domain.base import JsonObject
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
+from domain.isolation import Isolation
 from plugins.core.channel import Channel
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
@@ -218,15 +220,22 @@ class PluginProcess:
     def rss_bytes(self) -> int:
         """Return the resident memory, 0 when the process is gone."""
         with contextlib.suppress(psutil.Error):
-            return int(psutil.Process(self.pid).memory_info().rss) if self.alive else 0
+            return int(self._inmost.memory_info().rss) if self.alive else 0
         return 0
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far, 0 when the process is gone."""
         with contextlib.suppress(psutil.Error):
-            times = psutil.Process(self.pid).cpu_times()
+            times = self._inmost.cpu_times()
             return float(times.user + times.system) if self.alive else 0.0
         return 0.0
+
+    @cached_property
+    def _inmost(self) -> psutil.Process:
+        """The process that runs the plugin's code: the walls of a sandbox are a process of their own around it."""
+        outer = psutil.Process(self.pid)
+        within = outer.children() if self.isolation is Isolation.SANDBOX else []
+        return within[0] if within else outer
 
     def kill(self) -> None:
         """End the process and all it started, now; open calls fail as `plugin_crash`."""

@@ -1,6 +1,6 @@
 """Spec 3.1, the plugin's side of the pipe - decides how a plugin's code is fed calls and how its answers leave it.
 
-    python -I -S runtime.py PACKAGE_FOLDER [MEMORY_MB]
+    python -I -S runtime.py PACKAGE_FOLDER [LIMITS]
 
 Rules:
 - Standard library only and short, so that one person can audit what runs beside foreign code.
@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import marshal
 import os
 import queue
 import sys
@@ -42,9 +43,8 @@ PROTOCOL_VERSION = "2026-07-28"
 PROTOCOL_KEY = "io.modelcontextprotocol/protocolVersion"
 LINE_LIMIT = 8 * 1024 * 1024
 MESSAGE_LIMIT = 2_000
-OPEN_FILES = 256
 SITE = "_site"
-SHARED_MEMORY_MB = 1_024
+PYC_HEAD = 16
 LAST_WORDS_SECONDS = 5.0
 
 INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
@@ -57,37 +57,6 @@ class Refused(Exception):
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
         self.error = {"code": code, "message": message} | ({} if data is None else {"data": data})
-
-
-def contain(memory_mb: int, *, shared: bool = True) -> None:
-    """Give up what the process must not have, before any foreign code is imported.
-
-    RLIMIT_DATA bounds private memory; RLIMIT_AS above it bounds shared mappings too, but leaves the allocator what it
-    merely reserves. A foreign server may reserve what it likes. On Windows the host's job object does this.
-    """
-    if sys.platform == "win32":
-        return
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    files = min(OPEN_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    if sys.platform != "linux":
-        return
-    if memory_mb:
-        private, everything = memory_mb << 20, (memory_mb + SHARED_MEMORY_MB) << 20
-        resource.setrlimit(resource.RLIMIT_DATA, (private, private))
-        if shared:
-            resource.setrlimit(resource.RLIMIT_AS, (everything, everything))
-    die_with_host()
-
-
-def die_with_host() -> None:
-    """Ask Linux to kill this process when its host dies, for code that never lets the reading thread run."""
-    import ctypes
-
-    set_parent_death_signal, kill = 1, 9
-    ctypes.CDLL(None).prctl(set_parent_death_signal, kill)
 
 
 def take_channel() -> tuple[BinaryIO, BinaryIO]:
@@ -142,7 +111,7 @@ class Plugin:
                     self.tools.append(tool)
                     self.functions[tool["name"]] = function
         asks = any(takes(function, "ask") for function in self.functions.values())
-        self.asker: Any = exec_beside("asking.py")["asker"] if asks else None
+        self.asker: Any = beside("asking")["asker"] if asks else None
 
     def hook(self, name: str) -> Any:
         """Run a lifecycle hook if the manifest names one; the value may have to be awaited."""
@@ -343,11 +312,14 @@ def takes(function: Any, name: str) -> bool:
     return code is not None and name in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
 
 
-def exec_beside(name: str) -> dict[str, Any]:
+def beside(name: str) -> dict[str, Any]:
     """Return what a file that lies beside this one defines; the import system would open the whole folder to it."""
-    import runpy
-
-    return runpy.run_path(os.path.join(os.path.dirname(os.path.abspath(__file__)), name))  # noqa: PTH100, PTH118, PTH120
+    folder, compiled = os.path.dirname(__file__), __file__.endswith(".pyc")  # noqa: PTH120 - pathlib doubles the start-up
+    names: dict[str, Any] = {"__name__": name}
+    with open(os.path.join(folder, name + (".pyc" if compiled else ".py")), "rb") as file:  # noqa: PTH118, PTH123
+        code = marshal.loads(file.read()[PYC_HEAD:]) if compiled else compile(file.read(), f"{name}.py", "exec")  # noqa: S302 - our own
+    exec(code, names)  # noqa: S102 - our own
+    return names
 
 
 def check_version(params: dict[str, Any]) -> None:
@@ -380,9 +352,10 @@ def main(arguments: list[str]) -> None:
     folder = os.path.abspath(arguments[0])  # noqa: PTH100 - pathlib doubles the start-up
     manifest = read_json(folder, "manifest.json")
     command = manifest.get("command")
-    contain(int(arguments[1]) if len(arguments) > 1 else 0, shared=not command)
+    if len(arguments) > 1:
+        beside("walls")["contain"](json.loads(arguments[1]))
     if command:
-        exec_beside("foreign.py")["become"](command, folder, SITE)
+        beside("foreign")["become"](command, folder, SITE)
     server = Server(*take_channel())
     threading.Thread(target=server.read, name="reader", daemon=True).start()
     try:

@@ -4,13 +4,15 @@ Rules:
 - A plugin sees no environment but what its contract names and what its interpreter needs.
 - It starts in a private folder that is empty at first and gone at the end.
 - It runs isolated (`-I -S`): no user site, no `.pth` file, no `PYTHON*` variable, nothing of the house's packages.
-- The walls are one port, `Jail`; which of them a plugin gets is chosen in `isolation.py`.
+- The walls are one port, `Jail`: it says how the process is started, and what it is to give up before it imports
+  anything of the plugin.
 
-Not here: the limits that the process gives itself (`runtime.contain`), the Windows job (`jobs.py`).
+Not here: which walls (`isolation.py`), what a process gives up (`walls.py`), the Windows job (`jobs.py`).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -18,12 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from domain.base import JsonObject
 from domain.contracts import PluginContract
 from domain.isolation import Isolation
+from plugins.core.bytecode import compiled
 
 RUNTIME = Path(__file__).with_name("runtime.py")
 MEMORY_FLOOR_MB = 64
 """What the interpreter and its threads need before the plugin has anything."""
+MOST_PROCESSES = 32
+"""Of a plugin that may start some, itself and all threads included."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Jail(Protocol):
         """Return how to start the runtime over `folder` with `workspace` as its only writable place.
 
         Raises:
-            PluginFailure: the plugin may not run behind these walls.
+            PluginFailure: the walls that it needs cannot be built here, or it asks for more than it may have.
         """
 
 
@@ -57,18 +63,25 @@ class PlainJail:
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
         """Return how to start the runtime over `folder` with `workspace` as its working folder."""
-        argv = (
-            interpreter(),
-            "-I",
-            "-S",
-            "-B",
-            "-X",
-            "utf8",
-            str(RUNTIME),
-            str(folder),
-            str(memory_limit_mb(contract)),
-        )
+        argv = runtime_argv(folder, limits_of(contract))
         return Launch(argv, environment_for(contract, workspace), workspace, Isolation.TRUSTED)
+
+
+def runtime_argv(folder: Path, limits: JsonObject) -> tuple[str, ...]:
+    """Return the command that runs the runtime over a package within limits."""
+    return (
+        interpreter(),
+        *("-I", "-S", "-B", "-X", "utf8"),
+        str(compiled() / "runtime.pyc"),
+        str(folder),
+        json.dumps(limits, separators=(",", ":")),
+    )
+
+
+def limits_of(contract: PluginContract) -> JsonObject:
+    """Return what `walls.contain` is told for a plugin without walls."""
+    resources = contract.resource_requirements
+    return {"memory_mb": memory_limit_mb(contract), "disk_mb": resources.disk_mb, "shared": not contract.command}
 
 
 def memory_limit_mb(contract: PluginContract) -> int:
@@ -77,10 +90,8 @@ def memory_limit_mb(contract: PluginContract) -> int:
 
 
 def interpreter() -> str:
-    """Return the Python to run; on Windows the one behind the venv's launcher, which would be a process of its own."""
-    if sys.platform == "win32":
-        return str(getattr(sys, "_base_executable", sys.executable))
-    return sys.executable
+    """Return the Python to run: the one behind the environment's, whose libraries no plugin sees."""
+    return str(getattr(sys, "_base_executable", sys.executable))
 
 
 def environment_for(contract: PluginContract, workspace: Path) -> dict[str, str]:

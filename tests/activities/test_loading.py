@@ -161,7 +161,8 @@ async def test_standard_ends_the_old_version_before_the_new_one_begins(building:
     with bind("127.0.0.1", 0) as free:
         port = free.getsockname()[1]
     head = f"import socket\nONLY = socket.create_server(('127.0.0.1', {port}))"
-    old, new = built.install("1.0.0", head=head), built.install("2.0.0", head=head)
+    alone = {"head": head, "profile": {"isolation": "trusted"}}
+    old, new = built.install("1.0.0", **alone), built.install("2.0.0", **alone)
     await running.admin.set_route(route(old))
     beside = await brought(building, new, LoadingStrategy.HOT_SWAP)
     assert not beside.passed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -62,7 +62,7 @@ class Place:
                 "hot_swap_safe": False,
                 "lifecycle_hooks": {"on_start": "begin", "on_stop": "end"},
                 "resource_requirements": {"spares": 0},
-                "security_profile": {"environment": ["CALCULATOR_PLACE"], "write_paths": ["place"]},
+                "security_profile": {"environment": ["CALCULATOR_PLACE"], "write_paths": [str(self.root)]},
             }
         manifest = a_manifest(ADD, version=version, **fields)
         folder = self.root / "registry" / "packages" / "calculator" / version
@@ -85,6 +85,8 @@ class Place:
 async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Place]:
     monkeypatch.setenv("CALCULATOR_PLACE", str(tmp_path / "place"))
     built = house(tmp_path, warm_hold_seconds=30)
+    security = built.settings.security.model_copy(update={"environment": ("CALCULATOR_PLACE",)})
+    built = replace(built, settings=built.settings.model_copy(update={"security": security}))
     settings = built.settings.model_copy(update={"agent": AgentSettings(registry=tmp_path / "registry")})
     nobody = cast("Client", None)  # these activities speak to no Temporal service
     with built_context(built.home, settings, nobody) as context:

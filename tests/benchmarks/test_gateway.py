@@ -109,9 +109,9 @@ async def test_starts_and_memory_are_measured_in_every_tier() -> None:
 async def test_a_soak_looks_at_the_gateway_again_and_again() -> None:
     soaked = await soak.measure(0.03, 2)
     assert (soaked.failed, soaked.swaps > 0, len(soaked.samples) > 3) == (0, True, True)
-    versions_at_once, instance_and_spare = 2, 2
+    versions_at_once, instance_and_spare, with_walls = 2, 2, 2
     assert {sample.children for sample in soaked.samples} <= set(
-        range(2, 2 * versions_at_once * instance_and_spare + 1)
+        range(2, 2 * versions_at_once * instance_and_spare * with_walls + 1)
     )
     assert all(soaked.change(kind)[1] > 0 for kind in soak.KINDS)
 

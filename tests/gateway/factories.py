@@ -18,7 +18,7 @@ import orjson
 from sqlmodel import Session, col, create_engine, select
 
 from config.home import Home
-from config.settings import GatewaySettings, Settings
+from config.settings import GatewaySettings, SecuritySettings, Settings
 from domain.calls import CallRecord, CapabilityRequest, OutcomeReport
 from domain.routing import PluginVersion, Route
 from domain.versions import SemanticVersion
@@ -56,6 +56,7 @@ def write_plugin(
     capability: str = "text",
     takes: str = "",
     resources: Mapping[str, int] | None = None,
+    profile: Mapping[str, Any] | None = None,
     **method: Any,
 ) -> Path:
     """Write a plugin with one method `shout`.
@@ -65,6 +66,7 @@ def write_plugin(
         head: what the module does before.
         takes: what the method takes by keyword beside `text`, as it stands in its head.
         resources: its resource requirements, where they are not the usual ones.
+        profile: its security profile.
         method: fields of the method in the manifest that are not the usual ones.
     """
     name = f"{capability}_plugin"
@@ -82,6 +84,7 @@ def write_plugin(
         "version": version,
         "description": "Shouts.",
         "resource_requirements": dict(resources or {}),
+        "security_profile": dict(profile or {}),
         "provided_interfaces": [{"name": capability, "version": "1.0.0", "methods": [shout]}],
     }
     source = (
@@ -150,7 +153,11 @@ class Running:
 def house(root: Path, **gateway: Any) -> House:
     """Return a new home with settings for tests: quick flushes, short drains."""
     quick: dict[str, Any] = {"ledger_flush_seconds": 0.05, "drain_seconds": 5, "calls_per_minute_per_caller": 1_000_000}
-    return House(Home(root / "home").create(), Settings(gateway=GatewaySettings(**{**quick, **gateway})))
+    settings = Settings(
+        gateway=GatewaySettings(**{**quick, **gateway}),
+        security=SecuritySettings(write_paths=(root,), trusted=("text_plugin",)),
+    )
+    return House(Home(root / "home").create(), settings)
 
 
 def route(control: PluginVersion | None = None, candidate: PluginVersion | None = None, **fields: Any) -> Route:

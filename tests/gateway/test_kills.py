@@ -11,7 +11,10 @@ import psutil
 import pytest
 
 from domain.calls import ErrorKind
+from domain.isolation import Isolation
 from domain.routing import PluginVersion
+from plugins.core.isolation import this_machine
+from tests.children import is_gone, own_children
 from tests.gateway.factories import Agent, House, Running, house, route, stored, until
 
 BEGUN = """
@@ -25,7 +28,7 @@ def begun(text):
         if os.path.exists(text + ".go"):
             return {"answer": str(os.getpid()), "by": VERSION}
 """
-"""A method that says which process serves it, and takes as long as the test wants."""
+"""A method that says which process serves it, and takes as long as the test wants; without walls that name it anew."""
 
 
 @pytest.fixture
@@ -37,16 +40,17 @@ async def building(tmp_path: Path) -> AsyncIterator[tuple[House, Running]]:
 
 async def served(place: tuple[House, Running], **method: Any) -> PluginVersion:
     built, running = place
+    method = {"profile": {"isolation": "trusted"}, **method}
     version = built.install("1.0.0", head=BEGUN, body="return begun(text)", timeout_seconds=30, **method)
     await running.admin.set_route(route(version))
     return version
 
 
-async def killed_in_mid_call(agent: Agent, file: Path) -> dict[str, Any]:
-    """Make a call, kill the process that serves it with no warning, and return what the caller was told."""
+async def killed_in_mid_call(agent: Agent, file: Path, victim: psutil.Process | None = None) -> dict[str, Any]:
+    """Make a call, kill the process that serves it, or another, with no warning; return what the caller was told."""
     call = asyncio.create_task(agent.call("text__shout", {"text": str(file)}))
     await until(lambda: file.exists() and file.read_text().endswith("\n"))
-    psutil.Process(int(file.read_text())).kill()
+    (victim or psutil.Process(int(file.read_text()))).kill()
     file.with_suffix(".go").touch()
     return await call
 
@@ -95,3 +99,20 @@ async def test_whichever_process_of_whichever_plugin_is_killed_the_next_call_is_
             assert told["_meta"]["error"] == ErrorKind.OUTCOME_UNKNOWN
             answered = await agent.call("text__shout", {"text": str(file)})
             assert answered["structuredContent"]["by"] == "1.0.0"
+
+
+@pytest.mark.parametrize("which", ["the walls", "the plugin within"])
+async def test_walls_and_plugin_die_together(building: tuple[House, Running], tmp_path: Path, which: str) -> None:
+    if not (offer := this_machine().offer(Isolation.SANDBOX)).available:
+        pytest.skip(f"{offer.reason} {offer.fix}")
+    profile = {"isolation": "sandbox", "write_paths": [str(tmp_path)]}
+    before = own_children()
+    await served(building, side_effects="unsafe", profile=profile, resources={"spares": 0})
+    (walls,) = [child for child in own_children() if child not in before]
+    (within,) = walls.children()
+    async with Agent(building[1].door) as agent:
+        told = await killed_in_mid_call(agent, tmp_path / "seen", walls if which == "the walls" else within)
+        assert told["_meta"]["error"] == ErrorKind.OUTCOME_UNKNOWN
+        following = await agent.call("text__shout", {"text": str(tmp_path / "seen")})
+    assert following["structuredContent"]["by"] == "1.0.0"
+    await until(lambda: all(is_gone(process) for process in (walls, within)))

@@ -21,7 +21,7 @@ from plugins.core.sandbox import Launch, PlainJail
 from tests.plugins.conftest import Adder
 from tests.plugins.factories import a_manifest
 
-TRUSTED, FENCED, SANDBOX, WASM = Isolation
+TRUSTED, CONTAINED, FENCED, SANDBOX, WASM = Isolation
 
 
 class Walls:

@@ -13,6 +13,8 @@ from typing import Any
 import psutil
 import pytest
 
+from domain.isolation import Isolation
+from plugins.core.isolation import FOR_PROCESSES, this_machine
 from plugins.core.runtime import LAST_WORDS_SECONDS
 from tests.plugins.factories import a_manifest, a_tool, numbers_plugin, write_package
 from tests.plugins.pipes import a_plugin, running
@@ -122,12 +124,13 @@ from pathlib import Path
 from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
-from plugins.core.sandbox import PlainJail
+from plugins.core.isolation import this_machine
+from domain.isolation import Isolation
 
 async def main():
     store = PackageStore(Path(sys.argv[1]))
     version = PluginVersion.model_validate_json(sys.argv[2])
-    await PluginHost(store, jail=PlainJail()).load(version)
+    await PluginHost(store, jail=this_machine().jail(Isolation(sys.argv[3]))).load(version)
     print("ready", flush=True)
     await asyncio.sleep(600)
 
@@ -135,16 +138,19 @@ asyncio.run(main())
 """
 
 
-async def test_a_plugin_ends_when_its_host_is_killed(tmp_path: Path, packages: Any, add: Any) -> None:
+@pytest.mark.parametrize("tier", FOR_PROCESSES)
+async def test_a_plugin_ends_when_its_host_is_killed(packages: Any, add: Any, tier: Isolation) -> None:
+    if not (offer := this_machine().offer(tier)).available:
+        pytest.skip(f"{offer.reason} {offer.fix}")
     body = "def add(self): return {}"
     version = add(a_manifest(a_tool("add"), resource_requirements={"instances": 2, "spares": 0}), numbers_plugin(body))
-    program = [sys.executable, "-c", HOST, str(packages.root), version.model_dump_json()]
+    program = [sys.executable, "-c", HOST, str(packages.root), version.model_dump_json(), tier]
     root = Path(__file__).resolve().parents[2]
     host = await asyncio.create_subprocess_exec(*program, stdout=subprocess.PIPE, cwd=root)
     assert host.stdout is not None
     assert await asyncio.wait_for(host.stdout.readline(), 30) == b"ready\n"
     plugins = psutil.Process(host.pid).children(recursive=True)
-    assert len(plugins) == 2
+    assert len(plugins) == (4 if tier is Isolation.SANDBOX else 2)
     host.kill()
     await host.communicate()
     deadline = time.monotonic() + LAST_WORDS_SECONDS + 5

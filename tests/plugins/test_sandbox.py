@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ def test_the_memory_limit_is_the_contracts_but_enough_to_start() -> None:
 def test_the_launch_names_the_package_and_its_limit(tmp_path: Path) -> None:
     launch = PlainJail().launch(tmp_path / "package", a_contract(), tmp_path / "work")
     assert launch.argv[1:3] == ("-I", "-S")
-    assert launch.argv[-2:] == (str(tmp_path / "package"), "256")
+    assert launch.argv[-2] == str(tmp_path / "package")
+    assert json.loads(launch.argv[-1]) == {"memory_mb": 256, "disk_mb": 64, "shared": True}
     assert launch.cwd == tmp_path / "work"
     assert dict(launch.environment) == environment_for(a_contract(), tmp_path / "work")
 
