@@ -16,6 +16,7 @@ walls (`isolation.py`).
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -74,7 +75,14 @@ class BubblewrapJail:
         self._program = program
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-        """Return how to start the runtime over `folder`."""
+        """Return how to start the runtime over `folder`.
+
+        Raises:
+            PluginFailure: it may start processes, which nothing bounds for real root.
+        """
+        if contract.security_profile.subprocess and is_real_root():
+            text = f"{contract.name} may start processes, and the kernel does not count those of real root."
+            raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint="Let the product run as an ordinary user.")
         fenced = _fenced(folder, contract, workspace, alone=True)
         profile, resources = contract.security_profile, contract.resource_requirements
         shown = [*_readable(), folder, *_programs(contract), *_paths(profile.read_paths)]
@@ -142,6 +150,11 @@ def sandbox_jail() -> BubblewrapJail:
 
 def _cannot(tier: str, reason: str, fix: str) -> PluginFailure:
     return PluginFailure(ErrorKind.UNAVAILABLE, f"The tier {tier} cannot be built: {reason}.", hint=fix)
+
+
+def is_real_root() -> bool:
+    """Say whether this process is the system's root."""
+    return sys.platform != "win32" and os.geteuid() == 0
 
 
 def _fenced(folder: Path, contract: PluginContract, workspace: Path, *, alone: bool) -> Launch:

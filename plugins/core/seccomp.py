@@ -4,11 +4,13 @@ Rules:
 - What a plugin needs to compute, to use its own files and threads, and to speak on its pipe is let through; what opens
   a network, starts or touches another process, changes the machine, takes memory past the limits, or reaches the parts
   of the kernel where its faults are found is refused with EPERM.
-- Where the plugin sees the files of the machine (`fenced`), calls that change a file's attributes are refused too.
-- A pair of sockets is let through for what it is, one stream: a datagram socket could be sent from to anybody.
 - A call newer than the table is refused with ENOSYS, and so is `clone3`, whose flags a filter cannot read: libraries
   then use what went before.
 - A call of another architecture, or of the x32 kind, ends the process.
+- A process without namespaces of its own is refused, too, what its file rules do not hold: changing modes, owners,
+  times and attributes, watching folders, and binding others to a processor.
+- Nobody takes back that he dies with his host. A pair of sockets is let through as a stream only: a datagram socket
+  can be pointed at anybody. A foreign server gets no anonymous shared memory, which no limit would count.
 - Leave to start processes gives back `fork`, `execve` and signals, and nothing else. A foreign server may become
   another program, within the same walls, but start none.
 
@@ -31,14 +33,17 @@ NUMBER_AT, ARCHITECTURE_AT, ARGUMENTS_AT = 0, 4, 16
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 EPERM, ENOSYS = 0x00050001, 0x00050026
 X32_BIT: Final = 0x40000000
-NEWEST: Final = 450
-"""The highest call number of Linux 6.0, on both architectures; later ones are new ways to what is refused here."""
+NEWEST: Final = 462
+"""The highest call number of Linux 6.12, on both architectures."""
 THREAD_FLAG: Final = 0x00010000
 NAMESPACE_FLAGS: Final = 0x7E020080
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME."""
-UNIX_FAMILY, STREAM, SOCKET_TYPES = 1, 1, 0xF
+UNIX_FAMILY: Final = 1
+SOCKET_TYPES: Final = 0xF
+STREAM: Final = 1
 SET_PARENT_DEATH_SIGNAL: Final = 1
 SHARED_ANONYMOUS: Final = 0x21
+"""MAP_SHARED and MAP_ANONYMOUS."""
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX: typing on the terminal of whoever started the process."""
 
@@ -63,6 +68,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "execveat": (322, 281),
     "fanotify_init": (300, 262),
     "fanotify_mark": (301, 263),
+    "fchmodat2": (452, 452),
     "finit_module": (313, 273),
     "fork": (57, None),
     "fsconfig": (431, 431),
@@ -82,6 +88,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "keyctl": (250, 219),
     "kill": (62, 129),
     "listen": (50, 201),
+    "listmount": (458, 458),
     "lookup_dcookie": (212, 18),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
@@ -140,6 +147,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "shmctl": (31, 195),
     "shmget": (29, 194),
     "socket": (41, 198),
+    "statmount": (457, 457),
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "sysfs": (139, None),
@@ -148,7 +156,6 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "tkill": (200, 130),
     "umount2": (166, 39),
     "unshare": (272, 97),
-    "sched_setaffinity": (203, 122),
     "uselib": (134, None),
     "userfaultfd": (323, 282),
     "ustat": (136, None),
@@ -158,7 +165,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
 """Calls that are refused, with their numbers on x86_64 and on aarch64; None where there is no such call."""
 
 
-ATTRIBUTES: Final[Mapping[str, tuple[int | None, int | None]]] = {
+OUTSIDE: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "chmod": (90, None),
     "chown": (92, None),
     "fchmod": (91, 52),
@@ -174,13 +181,14 @@ ATTRIBUTES: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "lremovexattr": (198, 15),
     "lsetxattr": (189, 6),
     "removexattr": (197, 14),
+    "sched_setaffinity": (203, 122),
     "setxattr": (188, 5),
     "truncate": (76, 45),
     "utime": (132, None),
     "utimensat": (280, 88),
     "utimes": (235, None),
 }
-"""Calls on files that Landlock does not guard; refused where the files of the machine can be seen."""
+"""Calls that are refused to a process without namespaces of its own."""
 
 
 @dataclass(frozen=True)
@@ -199,19 +207,23 @@ class Architecture:
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
-    "x86_64": Architecture(0xC000003E, 0, 56, 435, ioctl=16, mmap=9, prctl=157, prlimit64=302, socketpair=53),
-    "aarch64": Architecture(0xC00000B7, 1, 220, 435, ioctl=29, mmap=222, prctl=167, prlimit64=261, socketpair=199),
+    "x86_64": Architecture(
+        0xC000003E, 0, clone=56, clone3=435, ioctl=16, mmap=9, prctl=157, prlimit64=302, socketpair=53
+    ),
+    "aarch64": Architecture(
+        0xC00000B7, 1, clone=220, clone3=435, ioctl=29, mmap=222, prctl=167, prlimit64=261, socketpair=199
+    ),
 }
 
 
-def program(machine: str, *, processes: bool = False, becomes: bool = False, alone: bool = False) -> bytes:
+def program(machine: str, *, processes: bool = False, becomes: bool = False, alone: bool = True) -> bytes:
     """Return the filter as an array of `struct sock_filter`.
 
     Args:
         machine: as `platform.machine()` names it; one of `ARCHITECTURES`.
         processes: whether the plugin may start processes.
-        becomes: whether it may become another program; one whose shared memory no limit bounds.
-        alone: whether it has a file system of its own.
+        becomes: whether it may become another program.
+        alone: whether it is in namespaces of its own.
 
     Raises:
         KeyError: there is no table for the machine.
@@ -220,12 +232,11 @@ def program(machine: str, *, processes: bool = False, becomes: bool = False, alo
     given = PROCESSES if processes else frozenset({"execve"} if becomes else ())
     refused = sorted(
         number
-        for name, numbers in (NUMBERS if alone else {**NUMBERS, **ATTRIBUTES}).items()
+        for name, numbers in (NUMBERS if alone else {**NUMBERS, **OUTSIDE}).items()
         if name not in given and (number := numbers[architecture.column]) is not None
     )
-    shared = () if not becomes else _block(architecture.mmap, _argument(3), *_is_not(SHARED_ANONYMOUS))
-    judged = _judged(architecture, processes=processes)
-    return b"".join((*_head(architecture), *judged, *shared, *_listed(refused)))
+    shared = _no_shared_memory(architecture) if becomes else ()
+    return b"".join((*_head(architecture), *_judged(architecture, processes=processes), *shared, *_listed(refused)))
 
 
 def _head(architecture: Architecture) -> Iterator[bytes]:
@@ -249,14 +260,20 @@ def _judged(architecture: Architecture, *, processes: bool) -> Iterator[bytes]:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, NAMESPACE_FLAGS), _unless(0))
     else:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, THREAD_FLAG), _unless(THREAD_FLAG))
-    stream = (_argument(1), _step(MASKED, SOCKET_TYPES), _unless(STREAM))
-    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY, 3), *stream)
+    kind = (_argument(1), _step(MASKED, SOCKET_TYPES), _unless(STREAM))
+    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY, len(kind)), *kind)
     yield from _block(architecture.prctl, _argument(0), _step(EQUAL, SET_PARENT_DEATH_SIGNAL, 1, 0))
     yield from _block(architecture.prlimit64, _argument(2), _unless(0, 2), _argument(2, high=True), _unless(0))
     typing = (
         _step(EQUAL, request, len(TERMINAL_REQUESTS) - index, 0) for index, request in enumerate(TERMINAL_REQUESTS)
     )
     yield from _block(architecture.ioctl, _argument(1), *typing)
+
+
+def _no_shared_memory(architecture: Architecture) -> tuple[bytes, ...]:
+    """Refuse memory that is shared and of no file."""
+    both = (_step(MASKED, SHARED_ANONYMOUS), _step(EQUAL, SHARED_ANONYMOUS, 1, 0))
+    return _block(architecture.mmap, _argument(3), *both)
 
 
 def _block(number: int, *steps: bytes) -> tuple[bytes, ...]:
@@ -275,11 +292,6 @@ def _listed(refused: list[int]) -> Iterator[bytes]:
 def _unless(value: int, more: int = 0) -> bytes:
     """Go on when the loaded value is `value`, else jump over the ALLOW behind, and over `more` steps before it."""
     return _step(EQUAL, value, 0, 1 + more)
-
-
-def _is_not(flags: int) -> tuple[bytes, ...]:
-    """Jump over the ALLOW behind when the loaded value has all the flags."""
-    return _step(MASKED, flags), _step(EQUAL, flags, 1, 0)
 
 
 def _argument(index: int, *, high: bool = False) -> bytes:
