@@ -224,23 +224,22 @@ class PluginProcess:
 
     def rss_bytes(self) -> int:
         """Return the resident memory, 0 when the process is gone."""
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, IndexError):
             return int(self._inmost.memory_info().rss) if self.alive else 0
         return 0
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far, 0 when the process is gone."""
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, IndexError):
             times = self._inmost.cpu_times()
             return float(times.user + times.system) if self.alive else 0.0
         return 0.0
 
     @cached_property
     def _inmost(self) -> psutil.Process:
-        """The process that runs the plugin's code: the walls of a sandbox are a process of their own around it."""
+        """The process that runs the plugin's code, once it answers: a sandbox's walls are a process around it."""
         outer = psutil.Process(self.pid)
-        within = outer.children() if self.isolation is Isolation.SANDBOX else []
-        return within[0] if within else outer
+        return outer.children()[0] if self.isolation is Isolation.SANDBOX else outer
 
     def kill(self) -> None:
         """End the process and all it started, now; open calls fail as `plugin_crash`."""

@@ -46,6 +46,11 @@ class Cells:
         self._entering = threading.Lock()
         self._code: Path | None = None
 
+    @property
+    def built(self) -> bool:
+        """Whether the cell is there, and unchanged."""
+        return is_sealed(self._root / digest())
+
     def code(self) -> Path:
         """Return the cell's file, built now if it is not there or was changed; may take a minute.
 
@@ -55,7 +60,7 @@ class Cells:
         with self._entering:
             if self._code is None or not self._code.is_file():
                 folder = self._root / digest()
-                if not is_sealed(folder):
+                if not self.built:
                     self._build(folder)
                 self._code = folder / compiler.CODE
             return self._code

@@ -22,7 +22,8 @@ import tempfile
 from pathlib import Path
 
 CORE = Path(__file__).resolve().parents[1]
-SOURCES = ("__init__.py", "asking.py", "fetching.py", "runtime.py", "wasm/__init__.py", "wasm/guest.py")
+RUNTIME = ("runtime.py", "lean_json.py", "answers.py", "asking.py", "fetching.py")
+SOURCES = ("__init__.py", *RUNTIME, "wasm/__init__.py", "wasm/guest.py")
 WIT = "wasm/plugin.wit"
 COMPONENT = "cell.wasm"
 CODE = "cell.cwasm"

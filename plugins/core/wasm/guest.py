@@ -34,7 +34,7 @@ NOT_FOR_PLUGINS = frozenset(
     {"antigravity", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "test", "this", "tkinter", "turtle", "turtledemo"}
     | {"venv"}
 )
-BEFORE_THE_PLUGIN = frozenset({"importlib", "json", "os", "queue", "sys", "threading", "time"})
+BEFORE_THE_PLUGIN = frozenset({"importlib", "os", "sys", "time"})
 """What a plugin's own files cannot take the place of in a process, either: `runtime.py` has imported it before."""
 SLICE_SECONDS = 0.05
 
@@ -73,6 +73,32 @@ class Loop(asyncio.BaseEventLoop):
         """Do nothing: there is no other thread to be woken by."""
 
 
+class Coroutines:
+    """Runs a coroutine to its end.
+
+    Args:
+        answers: takes what it returns (`answers.Answers`).
+    """
+
+    def __init__(self, answers: Any) -> None:
+        self._answers = answers
+        self._loop = Loop()
+
+    def answer(self, identifier: Any, value: Any) -> None:
+        """Run a method, and send what comes of it."""
+        try:
+            outcome = self.finish(value)
+        except BaseException as error:  # SystemExit, too, is one call's failure
+            self._answers.reply_failure(identifier, error)
+        else:
+            self._answers.reply_result(identifier, outcome)
+
+    def finish(self, value: Any) -> Any:
+        """Run a method or a hook."""
+        asyncio.set_event_loop(self._loop)
+        return self._loop.run_until_complete(value)
+
+
 class Pipe(io.BytesIO):
     """The way out of the cell."""
 
@@ -89,17 +115,14 @@ class Guest(runtime.Server):
         super().__init__(io.BytesIO(), Pipe())
         manifest = runtime.read_json(folder, "manifest.json")
         make_room(folder, f"{folder}/{runtime.SITE}")
-        self._loop = Loop()
+        self._coroutines = Coroutines(self.answers)
         if manifest.get("security_profile", {}).get("network_hosts"):
             self.web = fetching.Fetching(self._ask)
         self.plugin = runtime.Plugin(folder, manifest)
 
-    def schedule(self, coroutine: Any) -> Any:
-        """Run a coroutine to its end."""
-        asyncio.set_event_loop(self._loop)
-        task = self._loop.create_task(coroutine)
-        self._loop.run_until_complete(task)
-        return task
+    def awaited(self) -> Coroutines:
+        """Return what runs coroutines."""
+        return self._coroutines
 
     def _ask(self, message: dict[str, Any]) -> None:
         self.web.answered(json.loads(wit_world.ask(json.dumps(message))))

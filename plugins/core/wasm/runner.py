@@ -114,7 +114,7 @@ class Runner(Server):
         self._current: Any = None
         self._cell: Any = None
         self._interrupted = False
-        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._heard: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def serve(self, plugin: Any, message: dict[str, Any]) -> None:
         """Let the cell answer a request, and replace it if it was interrupted at that."""
@@ -140,16 +140,16 @@ class Runner(Server):
 
     def pass_on(self, line: str) -> None:
         """Hand a message of the plugin to the host."""
-        self.write(line.rstrip("\n").encode())
+        self.answers.write(line.rstrip("\n").encode())
 
     def ask(self, line: str) -> str:
         """Hand a request of the plugin to the host, and wait for the answer."""
         self.pass_on(line)
-        return self._answers.get()
+        return self._heard.get()
 
     def answered(self, message: dict[str, Any]) -> None:
         """Take an answer of the host."""
-        self._answers.put(json.dumps(message))
+        self._heard.put(json.dumps(message))
 
 
 def main(arguments: list[str]) -> None:
