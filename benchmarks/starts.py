@@ -16,6 +16,7 @@ Not here: versions under load (`swaps.py`), memory over time (`soak.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections.abc import Awaitable, Mapping, Sequence
@@ -31,6 +32,7 @@ from benchmarks.subject import ARGUMENTS, CAPABILITY, METHOD, install
 from config.home import Home
 from domain.isolation import Isolation
 from domain.routing import PluginVersion
+from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.isolation import FOR_PROCESSES, Machine
 from plugins.core.packages import PackageStore
@@ -113,9 +115,10 @@ def jails(cells: Path | None = None) -> Mapping[Isolation, Jail]:
     machine = Machine()
     found = {tier: machine.jail(tier) for tier in FOR_PROCESSES if machine.offer(tier).available}
     if cells is not None:
-        wasm = WasmJail(Cells(cells))
-        wasm.cells.code()
-        found[Isolation.WASM] = wasm
+        with contextlib.suppress(PluginFailure):  # its tools are not installed
+            wasm = WasmJail(Cells(cells))
+            wasm.cells.code()
+            found[Isolation.WASM] = wasm
     return found
 
 
