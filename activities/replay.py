@@ -25,8 +25,9 @@ from domain.contracts import MethodSignature, PluginContract
 from domain.experiments import PairedOutcome
 from domain.performance import CallMeasurement, HostUsage
 from domain.routing import PluginVersion
-from plugins.core.environments import Environments
 from plugins.core.failures import PluginFailure
+from plugins.core.loader import Loader
+from plugins.core.network import Network
 from plugins.core.process import PluginProcess
 
 STOP_SECONDS = 2.0
@@ -58,8 +59,8 @@ class Bench:
         """Start a version alone."""
         begun = time.perf_counter()
         package = context.packages.get(version.digest)
-        folder = await Environments(context.packages).folder_of(package)
-        process = await PluginProcess.start(folder, package.contract, jail=context.jail)
+        loader = Loader(context.packages, context.jail, Network(context.settings.security.network_hosts))
+        process = await loader.start_cold(await loader.program(package))
         return cls(process=process, start_ms=(time.perf_counter() - begun) * 1000)
 
     def begin(self) -> None:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Protocol
 
 import psutil
@@ -54,7 +55,8 @@ async def _swaps(options: argparse.Namespace) -> Measured:
 
 
 async def _starts(options: argparse.Namespace) -> Measured:
-    return await starts.measure(times=5 if options.quick else 30, plugins=10 if options.quick else PLUGINS)
+    cells = Path(gettempdir()) / "upgrade-loop-cells"
+    return await starts.measure(5 if options.quick else 30, 10 if options.quick else PLUGINS, cells)
 
 
 async def _soak(options: argparse.Namespace) -> Measured:

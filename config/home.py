@@ -72,6 +72,11 @@ class Home:
         return self.root / "packages"
 
     @property
+    def cells(self) -> Path:
+        """What plugins of the tier `wasm` run in, built for this system; made anew if it is gone."""
+        return self.root / "cells"
+
+    @property
     def plugins(self) -> Path:
         """The plugin folders of spec 3.3: installed, experimental, deprecated, registry."""
         return self.root / "plugins"

@@ -21,6 +21,7 @@ from pydantic import Field, model_validator
 from domain.base import JsonObject, Model
 from domain.comparators import Comparator, ResultPath, agree
 from domain.isolation import Isolation
+from domain.network import HOST_PATTERN
 from domain.versions import SemanticVersion
 
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
@@ -28,6 +29,10 @@ TOOL_NAME_LIMIT = 64
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=40)]
 """A plugin, capability or method name: lower case words joined by single underscores."""
+
+
+NetworkHost = Annotated[str, Field(pattern=HOST_PATTERN, max_length=260)]
+"""`host:port`, or `host` alone for port 443; an IPv6 address stands in brackets."""
 
 
 class SideEffects(StrEnum):
@@ -166,7 +171,7 @@ class SecurityProfile(Model):
     permissions: tuple[str, ...] = ()
     read_paths: tuple[str, ...] = ()
     write_paths: tuple[str, ...] = ()
-    network_hosts: tuple[str, ...] = ()
+    network_hosts: tuple[NetworkHost, ...] = ()
     environment: tuple[str, ...] = ()
     subprocess: bool = False
     isolation: Isolation | None = None
@@ -256,6 +261,22 @@ class PluginContract(Model):
     def _a_foreign_server_is_only_spoken_to(self) -> Self:
         if self.command and self.lifecycle_hooks.named:
             raise ValueError(f"plugin {self.name} is a foreign server, whose functions cannot be hooks")
+        return self
+
+    @model_validator(mode="after")
+    def _a_cell_has_nothing_of_the_system(self) -> Self:
+        """Refuse what the tier wasm cannot give: its cell has neither processes nor files nor an environment."""
+        profile = self.security_profile
+        asked = {
+            "command": self.command,
+            "read_paths": profile.read_paths,
+            "write_paths": profile.write_paths,
+            "environment": profile.environment,
+            "subprocess": profile.subprocess,
+        }
+        found = [name for name, wanted in asked.items() if wanted]
+        if profile.isolation is Isolation.WASM and found:
+            raise ValueError(f"plugin {self.name} asks for {', '.join(found)}, which the tier wasm does not have")
         return self
 
     @property

@@ -2,8 +2,8 @@
 
 Rules:
 - `wasm`: the plugin is a component that runs in a WebAssembly machine and calls nothing of the operating system.
-- `sandbox`: a process that sees its own files only, in a world of its own without network.
-- `fenced`: a process on the host's file system that may open its own files only, without network.
+- `sandbox`: a process that sees its own files only, in a world of its own without network (Windows: an AppContainer).
+- `fenced`: Linux: a process on the host's file system that may open its own files only, without network.
 - `contained`: Windows: a process whose memory, processor and children are bounded, and that may write to its own folder
   only; what its owner may read it may read.
 - `trusted`: a process with limits on what it uses, and no walls. It is for plugins that a person has approved.

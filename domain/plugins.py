@@ -68,6 +68,7 @@ class LifecycleEvent(StrEnum):
     HOOK_FAILED = "hook_failed"
     CIRCUIT_OPENED = "circuit_opened"
     CIRCUIT_CLOSED = "circuit_closed"
+    NETWORK_REFUSED = "network_refused"
     UNINSTALLED = "uninstalled"
 
 

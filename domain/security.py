@@ -52,7 +52,7 @@ class SecurityPolicy(Model):
         signed: digests whose signature was verified against a trusted key.
         allow_unsigned: whether a package without a verified signature may pass.
         permissions: names a plugin may ask for.
-        network_hosts: patterns such as `api.example.org` or `*.example.org` of the hosts it may ask for.
+        network_hosts: patterns such as `api.example.org` or `*.example.org:8443` of the hosts it may ask for.
         subprocess: whether a plugin may ask to start child processes.
         read_paths, write_paths: folders outside its own that a plugin may ask for.
         environment: variables it may ask for.

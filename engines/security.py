@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Final
 
 from domain.contracts import PluginPackage
+from domain.network import Destination
 from domain.security import CheckName, SecurityCheck, SecurityFinding, SecurityPolicy, SecurityVerification
 from engines.code_rules import NETWORK_MODULES, Use, imported, uses
 from engines.syntax import parse
@@ -143,7 +143,7 @@ def network_access(package: PluginPackage, sources: Sources, policy: SecurityPol
     findings = [
         _finding("host", f"The policy does not allow {host!r}.")
         for host in hosts
-        if not any(fnmatchcase(host.lower(), pattern.lower()) for pattern in policy.network_hosts)
+        if not Destination.of(host).is_allowed(policy.network_hosts)
     ]
     if not hosts:
         findings += [

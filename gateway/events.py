@@ -5,6 +5,8 @@ Rules:
   worth a cycle.
 - A burst is `BURST_ERRORS` failures through versions' own fault within `BURST_WINDOW`; the next one starts from none.
 - Of each type of event, the first is told at once; those of the following pause are told together, at its end.
+- What a plugin was refused on the network goes into the audit log once for each version and reason, up to
+  `REFUSALS_LIMIT` of them: a plugin that asks again and again does not fill it.
 - A listener that fails does not concern the agent, nor the next notice.
 
 Not here: what a notice starts (`worker/`).
@@ -21,11 +23,14 @@ from typing import Final
 
 from domain.calls import NOT_THE_VERSIONS_FAULT, CallRecord, CapabilityRequest
 from domain.events import Event, EventType
-from domain.plugins import LoadedVersion
+from domain.network import NetworkOutcome, NetworkRequest
+from domain.plugins import LifecycleEvent, LoadedVersion, PluginEvent
+from domain.routing import PluginVersion
 
 _LOG = logging.getLogger(__name__)
 BURST_ERRORS: Final = 20
 BURST_WINDOW: Final = timedelta(seconds=60)
+REFUSALS_LIMIT: Final = 1_000
 
 Listener = Callable[[Event], Awaitable[None]]
 """Told of an event; what it raises is logged and goes no further."""
@@ -97,6 +102,23 @@ class ErrorBursts:
             f"last as {record.error} of {who}.",
             at=record.started_at,
         )
+
+
+class Refusals:
+    """Sees what a plugin was refused on the network for the first time."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, str]] = set()
+
+    def news(self, request: NetworkRequest) -> PluginEvent | None:
+        """Return what the audit log should know of a request, if anything."""
+        told = (request.digest, request.reason)
+        if request.outcome is not NetworkOutcome.REFUSED or told in self._seen or len(self._seen) >= REFUSALS_LIMIT:
+            return None
+        self._seen.add(told)
+        name, _, number = request.plugin.partition("@")
+        version = PluginVersion(plugin=name, version=number, digest=request.digest)
+        return PluginEvent(version=version, event=LifecycleEvent.NETWORK_REFUSED, reason=request.reason)
 
 
 def lack_noticed(request: CapabilityRequest) -> Event:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from domain.calls import CallRecord
 from domain.metrics import Buckets, Labels, MetricFamily, counter, counters, exposition, gauge, histogram
+from domain.network import NetworkRequest
 from domain.plugins import LoadedVersion
 from gateway.ledger import LedgerState
 
@@ -52,6 +53,7 @@ class DoorMetrics:
 
     calls: Counter[Labels] = field(default_factory=Counter)
     durations: defaultdict[Labels, Durations] = field(default_factory=lambda: defaultdict(Durations))
+    requests: Counter[Labels] = field(default_factory=Counter)
     swaps: int = 0
 
     def count(self, record: CallRecord) -> None:
@@ -71,13 +73,19 @@ class DoorMetrics:
             labels = labels_of(capability=capability, version=record.version or "none")
             self.durations[labels].observe(record.duration_ms / 1_000)
 
+    def count_request(self, request: NetworkRequest) -> None:
+        """Count one HTTP request that a plugin asked for."""
+        self.requests[labels_of(version=request.plugin, outcome=request.outcome)] += 1
+
     def families(self) -> list[MetricFamily]:
         """Return the families of the call path; may be called in another thread than `count`."""
         calls = {labels: float(count) for labels, count in list(self.calls.items())}
+        requests = {labels: float(count) for labels, count in list(self.requests.items())}
         durations = {labels: one.buckets() for labels, one in list(self.durations.items())}
         return [
             counters("upgrade_loop_gateway_calls_total", "Attempts to serve calls.", calls),
             histogram("upgrade_loop_gateway_call_duration_seconds", "Duration of attempts.", durations),
+            counters("upgrade_loop_gateway_plugin_requests_total", "HTTP requests made for plugins.", requests),
             counter("upgrade_loop_gateway_swaps_total", "Routing tables put in force.", self.swaps),
         ]
 

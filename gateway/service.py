@@ -26,13 +26,14 @@ from starlette.types import ASGIApp
 from config.home import Home
 from config.settings import Settings
 from domain.calls import CallRecord
+from domain.network import NetworkRequest
 from domain.plugins import LifecycleRecord, LoadedVersion, PluginEvent
 from gateway.admin import AdminPort
 from gateway.admin_client import GatewayAddress, GatewayStatus
 from gateway.app import Entrance, Managers, Watched, build_app, names_of
 from gateway.calls import CallPath, Ways
 from gateway.door import Door
-from gateway.events import ErrorBursts, Listener, Notices, lack_noticed, quarantine_noticed
+from gateway.events import ErrorBursts, Listener, Notices, Refusals, lack_noticed, quarantine_noticed
 from gateway.express import Express
 from gateway.identity import Identities
 from gateway.in_flight import InFlight
@@ -46,7 +47,8 @@ from gateway.samples import SampleSieve
 from gateway.swaps import Patience, Swaps
 from gateway.table import CurrentTable
 from plugins.core.host import PluginHost
-from plugins.core.isolation import ChosenJail
+from plugins.core.isolation import chosen_jail
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from store.database import Store, open_store
 
@@ -99,10 +101,12 @@ class Gateway:
         self._metrics = DoorMetrics()
         self._host = PluginHost(
             PackageStore(home.packages),
-            jail=ChosenJail(settings.security),
+            jail=chosen_jail(home, settings.security),
+            network=Network(settings.security.network_hosts, self._on_request),
             quarantined=self._on_quarantine,
             told=self._on_event,
         )
+        self._refusals = Refusals()
         self._notices = Notices(self._outside.listener, settings.gateway.request_pause_seconds, time.monotonic)
         self._bursts = ErrorBursts()
         self.ledger = Ledger(
@@ -175,6 +179,11 @@ class Gateway:
 
     def _on_event(self, happened: PluginEvent) -> None:
         self.ledger.add(LifecycleRecord(id=uuid.uuid4().hex, at=_now(), happened=happened))
+
+    def _on_request(self, request: NetworkRequest) -> None:
+        self._metrics.count_request(request)
+        if (refused := self._refusals.news(request)) is not None:
+            self._on_event(refused)
 
     def _metrics_page(self) -> str:
         standing = Standing(

@@ -16,10 +16,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, IntegrityError, InterfaceError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
@@ -72,6 +72,29 @@ def place_of(url: URL) -> str:
     if url.get_backend_name() == "sqlite" and url.database:
         return str(Path(url.database))
     return url.render_as_string(hide_password=True)
+
+
+def look(url: str, patience_seconds: float = PATIENCE_SECONDS) -> str:
+    """Let a database answer one question; one that is not there yet is not made.
+
+    Returns:
+        Where it is; empty when it is not there yet.
+
+    Raises:
+        ConfigurationInvalid: the URL is of no kind that the store knows.
+        StoreUnusable: it does not answer.
+    """
+    with suppress(ArgumentError):
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+            return ""
+    engine = connect(url, patience_seconds)
+    try:
+        with telling(engine), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    finally:
+        engine.dispose()
+    return place_of(engine.url)
 
 
 @contextmanager

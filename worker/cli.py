@@ -22,6 +22,7 @@ from config.home import Home
 from domain.errors import InvalidInput, UpgradeLoopError
 from worker.commands import audit, config, cycle, opportunities, plugin, rollouts, run, upgrades
 from worker.commands.demo import demo
+from worker.commands.doctor import doctor
 from worker.commands.session import SESSION
 from worker.processes import leave, speak_utf8
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 app.command()(demo)
+app.command()(doctor)
 for process in (run.up, run.worker, run.gateway):
     app.command()(process)
 for name, noun in (

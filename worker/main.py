@@ -25,7 +25,7 @@ from config.rollouts import load_rollouts
 from config.settings import Settings
 from domain.errors import TemporalUnreachable
 from plugins.core.folders import PluginFolders
-from plugins.core.isolation import ChosenJail
+from plugins.core.isolation import chosen_jail
 from plugins.core.packages import PackageStore
 from plugins.core.registry import PluginRegistry
 from store.blobs import BlobStore
@@ -80,7 +80,7 @@ def built_context(home: Home, settings: Settings, client: Client) -> Iterator[Co
                 blobs=BlobStore(home.snapshots),
                 processor=processor,
                 client=client,
-                jail=ChosenJail(settings.security),
+                jail=chosen_jail(home, settings.security),
             )
     finally:
         store.close()

@@ -25,9 +25,8 @@ from plugins.core.failures import PluginFailure
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
 from plugins.core.rounds import Turn
-from plugins.core.sandbox import Jail
 from store.database import Store
-from worker.plugin_house import PluginHouse
+from worker.plugin_house import Hosting, PluginHouse
 
 Progress = Callable[[JsonObject], None]
 
@@ -50,9 +49,16 @@ class Called:
 
 
 async def call_package(
-    folder: Path, jail: Jail, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
+    folder: Path, hosting: Hosting, tool: tuple[str, str], arguments: JsonObject, progress: Progress | None = None
 ) -> Called:
     """Call a method of a package that need not be installed, behind the walls that it would have.
+
+    Args:
+        folder: the package.
+        hosting: makes the host that runs it.
+        tool: capability and method.
+        arguments: for the method.
+        progress: told how far the call is.
 
     Raises:
         ManifestInvalid: the folder is no package.
@@ -60,11 +66,10 @@ async def call_package(
     """
     with tempfile.TemporaryDirectory(prefix="plugin-call-") as place:
         packages = PackageStore(Path(place))
-        host = PluginHost(packages, jail=jail)
         package = await asyncio.to_thread(packages.add, folder)
         contract = package.contract
         version = PluginVersion(plugin=contract.name, version=contract.version, digest=package.digest)
-        return await _called(host, version, tool, arguments, progress)
+        return await _called(hosting(packages), version, tool, arguments, progress)
 
 
 async def call_serving(
@@ -85,8 +90,7 @@ async def call_serving(
     version = route.versions[0]
     async with house.door() as (_, gateway):
         if gateway is None:
-            host = PluginHost(house.packages, jail=house.jail)
-            return await _called(host, version, tool, arguments, progress)
+            return await _called(house.host(), version, tool, arguments, progress)
         probe = await gateway.probe(version, capability, method, arguments)
     name = tool_name(capability, method)
     return Called(name, version.id, probe.duration_ms, probe.result, probe.error, probe.message)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,12 +37,15 @@ from plugins.core.archives import unpack
 from plugins.core.catalogue import Catalogue
 from plugins.core.folders import PluginFolders
 from plugins.core.host import PluginHost
-from plugins.core.isolation import ChosenJail
+from plugins.core.isolation import chosen_jail
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore, read_package
 from plugins.core.registry import PluginRegistry
 from plugins.core.strategies import Door, DynamicLoader, Terms
 from store.database import Store
 from worker.store_door import DRAIN_SECONDS, StoreDoor
+
+Hosting = Callable[[PackageStore], PluginHost]
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,13 @@ class PluginHouse:
         self._home = home
         self._settings = settings
         self._store = store
-        self.jail = ChosenJail(settings.security)
         self.packages = PackageStore(home.packages)
         self.folders = PluginFolders(home.plugins)
         self.catalogue = Catalogue(home.plugins, self.packages, self.folders)
+
+    def host(self) -> PluginHost:
+        """Return a host of its own, which runs plugins as the settings say."""
+        return hosting(self._home, self._settings)(self.packages)
 
     @asynccontextmanager
     async def door(self) -> AsyncIterator[tuple[Door, AdminClient | None]]:
@@ -99,7 +105,7 @@ class PluginHouse:
             gateway = AdminClient.of(self._home)
             await gateway.status()
         except GatewayUnreachable:
-            host = PluginHost(self.packages, jail=self.jail)
+            host = self.host()
             try:
                 yield StoreDoor(host, self._store), None
             finally:
@@ -137,7 +143,7 @@ class PluginHouse:
 
     async def examined(self, folder: Path) -> RegistrationResult:
         """Go through the phases of a registration that start nothing."""
-        desk = self.desk(StoreDoor(PluginHost(self.packages, jail=self.jail), self._store), folder)
+        desk = self.desk(StoreDoor(self.host(), self._store), folder)
         return await examine(desk, folder, Occasion(at=datetime.now(UTC), actor=""))
 
     async def retire(self, plugin: IndexedPlugin, actor: str, *, purge: bool = False) -> list[str]:
@@ -150,7 +156,7 @@ class PluginHouse:
         async with self.door() as (door, _):
             gone = await _out_of_routes(door, version)
             await door.unload(version.digest)
-        host = PluginHost(self.packages, jail=self.jail)
+        host = self.host()
         try:
             await host.uninstall(version, DRAIN_SECONDS)
         finally:
@@ -212,6 +218,12 @@ class PluginHouse:
             subject=version.id,
             detail={"digest": version.digest, **detail},
         )
+
+
+def hosting(home: Home, settings: Settings) -> Hosting:
+    """Return what makes hosts that run plugins as the settings say."""
+    jail, network = chosen_jail(home, settings.security), Network(settings.security.network_hosts)
+    return lambda packages: PluginHost(packages, jail=jail, network=network)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from typing import Any, Final
 from domain.base import JsonObject
 from domain.contracts import NAME_PATTERN, TOOL_NAME_LIMIT, PluginContract, WireProtocol, tool_name
 from domain.errors import InvalidInput
+from domain.isolation import Isolation
 from plugins.core.contracts import schema_faults
 from plugins.core.process import PluginProcess
 from plugins.core.sandbox import Jail
@@ -49,8 +50,13 @@ def checked_name(name: str) -> str:
     return name
 
 
-def write_template(folder: Path, name: str) -> list[str]:
+def write_template(folder: Path, name: str, isolation: Isolation | None = None) -> list[str]:
     """Write the folder of a new plugin and return the files in it.
+
+    Args:
+        folder: to be made.
+        name: of the plugin and of its one capability.
+        isolation: the tier it is to run in; its manifest names none when not given.
 
     Raises:
         InvalidInput: the name is none, or the folder is there already.
@@ -58,6 +64,8 @@ def write_template(folder: Path, name: str) -> list[str]:
     checked_name(name)
     _refuse_existing(folder)
     words = {"my_plugin": name, "MyPlugin": "".join(word.capitalize() for word in name.split("_"))}
+    if isolation is not None:
+        words['"security_profile": {'] = f'"security_profile": {{\n    "isolation": "{isolation}",'
     written = []
     for source in sorted(TEMPLATE.rglob("*")):
         if not source.is_file() or "__pycache__" in source.parts:

@@ -5,7 +5,7 @@ Rules:
 - They are compiled once by every process that starts plugins, from the sources as they are, into a folder that only its
   owner can enter; Python would compile a script anew at each start. Nothing that lay there before is ever loaded.
 
-Not here: what they do (their own first lines say it).
+Not here: what they do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-INSIDE: Final = ("runtime", "walls", "asking", "foreign", "runtime_windows", "windows_launcher")
+INSIDE: Final = (
+    *("runtime", "lean_json", "answers", "coroutines", "walls", "asking", "fetching", "foreign"),
+    *("runtime_windows", "windows_launcher"),
+)
 
 
 @cache

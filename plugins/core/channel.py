@@ -7,7 +7,8 @@ Rules:
 - Request ids are random strings; an answer to an id that nobody waits for is counted and dropped, and so is what the
   process tells unasked, but for the progress of a call that wants to know. More of it than `STRAY_LIMIT` in
   `STRAY_SECONDS` breaks the channel.
-- What the process asks of the host is refused, a ping excepted: a plugin uses nobody's model, files or person.
+- What the process asks of the host is served if it is offered (`host_calls.py`) and refused if not, a ping excepted: a
+  plugin uses nobody's model, files or person.
 - What the process writes to stderr is read and forgotten but for the last `TAIL_LIMIT` bytes.
 - A plugin that does not read is not written to beyond `WRITE_LIMIT` bytes.
 - When the process ends, or closes its end of either channel, every open request fails as `plugin_crash`. A process
@@ -30,6 +31,7 @@ import orjson
 from domain.base import JsonObject
 from domain.calls import ErrorKind
 from plugins.core.failures import PluginFailure
+from plugins.core.host_calls import HostCalls
 
 LINE_LIMIT = 8 * 1024 * 1024
 WRITE_LIMIT = 16 * 1024 * 1024
@@ -58,6 +60,10 @@ _REFUSED = f'"error":{_strictly({"code": METHOD_NOT_FOUND, "message": "The host 
 class Channel(asyncio.SubprocessProtocol):
     """The three pipes of one plugin process.
 
+    Args:
+        subject: the version, for messages.
+        host_calls: what the process may ask of the host.
+
     Attributes:
         strays: messages nobody waited for.
         tools_changed: whether the process has told that its tools are others now.
@@ -66,8 +72,9 @@ class Channel(asyncio.SubprocessProtocol):
         kill: ends the process and all it started.
     """
 
-    def __init__(self, subject: str) -> None:
+    def __init__(self, subject: str, host_calls: HostCalls | None = None) -> None:
         self.subject = subject
+        self._host_calls = host_calls or HostCalls({})
         self.strays = 0
         self._meta, self._meta_text = REQUEST_META, _meta_text(REQUEST_META)
         self.tools_changed = False
@@ -143,6 +150,7 @@ class Channel(asyncio.SubprocessProtocol):
         finally:
             self._pending.pop(identifier, None)
             self._progress.pop(identifier, None)
+            self._host_calls.call_ended(identifier)
 
     def notify(self, method: str, params: JsonObject) -> None:
         """Tell the process something that it does not answer.
@@ -234,7 +242,7 @@ class Channel(asyncio.SubprocessProtocol):
         if answer is not None and not answer.done():
             answer.set_result(message)
             return
-        if not self._told_progress(message):
+        if not self._told_progress(message) and not self._asked_host(message):
             self._stray(message)
 
     def _told_progress(self, message: dict[str, Any]) -> bool:
@@ -246,6 +254,19 @@ class Channel(asyncio.SubprocessProtocol):
         if wanted is None or not isinstance(params.get("progress"), int | float) or not self._within_limit():
             return False
         wanted({key: params[key] for key in ("progress", "total", "message") if key in params})
+        return True
+
+    def _asked_host(self, message: dict[str, Any]) -> bool:
+        method, identifier = message.get("method"), message.get("id")
+        if not isinstance(method, str) or not isinstance(identifier, str) or not self._host_calls.offers(method):
+            return False
+
+        def answer(member: str, value: JsonObject) -> None:
+            with contextlib.suppress(PluginFailure):
+                self._send(_line_of(f'"id":{_strictly(identifier)},"{member}":{_strictly(value)}'))
+
+        if self._within_limit():
+            self._host_calls.begin(method, message.get("params"), self._pending, answer)
         return True
 
     def _stray(self, message: dict[str, Any]) -> None:
@@ -278,11 +299,13 @@ class Channel(asyncio.SubprocessProtocol):
         self.reason = self.reason or reason
         self._partial.clear()
         self.kill()
+        self._host_calls.close()
         self._fail_pending()
 
     def _end(self) -> None:
         if self._transport is not None:
             self._transport.close()
+        self._host_calls.close()
         if not self.ended.done():
             self.ended.set_result(None)
         self._fail_pending()

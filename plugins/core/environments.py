@@ -71,7 +71,7 @@ class Environments:
         try:
             await asyncio.to_thread(shutil.copytree, kept, draft, dirs_exist_ok=True)
             await self._install(package, draft)
-            await asyncio.to_thread(_put_in_place, draft, target)
+            await asyncio.to_thread(put_in_place, draft, target)
         finally:
             remove_folder(draft)
 
@@ -115,7 +115,8 @@ def is_sealed(folder: Path) -> bool:
         return False
 
 
-def _put_in_place(draft: Path, target: Path) -> None:
+def put_in_place(draft: Path, target: Path) -> None:
+    """Seal a finished folder, make it read-only, and let it take the place of what was there."""
     write_whole(draft / SEAL, _digest_of(draft).encode())
     for path in _everything(draft):
         path.chmod(0o555 if path.is_dir() else 0o444)

@@ -27,6 +27,7 @@ from domain.routing import PluginVersion
 from plugins.core.failures import PluginFailure
 from plugins.core.lifecycle import Request, RunningVersion, Watchers
 from plugins.core.loader import Loader, Program
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from plugins.core.rounds import FIRST_ROUND, Turn
 from plugins.core.sandbox import Jail
@@ -38,6 +39,7 @@ class PluginHost:
     Args:
         packages: where the packages lie.
         jail: the walls around each process.
+        network: makes the plugins' HTTP requests; it allows none when not given.
         quarantined: told of a version that is put into quarantine; must not wait.
         told: told of everything that happens to a version; must not wait.
     """
@@ -47,12 +49,13 @@ class PluginHost:
         packages: PackageStore,
         *,
         jail: Jail,
+        network: Network | None = None,
         quarantined: Callable[[LoadedVersion], None] = lambda _: None,
         told: Callable[[PluginEvent], None] = lambda _: None,
     ) -> None:
         self._packages = packages
         self._watchers = Watchers(quarantined, told)
-        self._loader = Loader(packages, jail)
+        self._loader = Loader(packages, jail, network)
         self._running: dict[str, RunningVersion] = {}
         self._loading: dict[str, asyncio.Task[LoadReport]] = {}
 

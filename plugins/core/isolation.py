@@ -2,8 +2,8 @@
 
 Rules:
 - A plugin that names a tier runs in that tier or not at all. One that names none runs in the strongest tier that this
-  machine has for a process: `sandbox`, else `fenced` or `contained`, else `trusted`. `wasm` is for components, which
-  name it.
+  machine has for a process: `sandbox`, else `fenced` or `contained`, else `trusted`. `wasm` is for plugins that name
+  it.
 - No tier below `security.lowest_isolation`, unless a person approved the plugin under `security.trusted`.
 - Nothing is lowered in silence: a refusal says what is missing and what would mend it, and whoever loads a plugin is
   told the tier that its processes run in.
@@ -16,36 +16,35 @@ Not here: the walls.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from config.home import Home
 from config.settings import SecuritySettings
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract
 from domain.isolation import Isolation, TierOffer
 from plugins.core.failures import PluginFailure
 from plugins.core.sandbox import Jail, Launch, PlainJail
-
-if sys.platform == "win32":
-    from plugins.core.windows_jails import contained_jail, container_jail
-else:
-    from plugins.core.linux_jails import fenced_jail, sandbox_jail
+from plugins.core.wasm.cells import Cells
+from plugins.core.wasm.jail import WasmJail
 
 Builder = Callable[[], Jail]
 
+if sys.platform == "win32":
+    from plugins.core.windows_jails import contained_jail, container_jail
 
-def builders() -> Mapping[Isolation, Builder]:
-    """Return who builds the walls of a tier on this system."""
-    if sys.platform == "win32":
-        return {
-            Isolation.SANDBOX: container_jail,
-            Isolation.CONTAINED: contained_jail,
-            Isolation.TRUSTED: PlainJail,
-        }
-    return {Isolation.SANDBOX: sandbox_jail, Isolation.FENCED: fenced_jail, Isolation.TRUSTED: PlainJail}
+    WALLS: Mapping[Isolation, Builder] = {Isolation.SANDBOX: container_jail, Isolation.CONTAINED: contained_jail}
+else:
+    from plugins.core.linux_jails import fenced_jail, sandbox_jail
 
+    WALLS: Mapping[Isolation, Builder] = {Isolation.SANDBOX: sandbox_jail, Isolation.FENCED: fenced_jail}
+
+BUILDERS: Final[Mapping[Isolation, Builder]] = {**WALLS, Isolation.TRUSTED: PlainJail}
+"""Who builds the walls of a tier on this system."""
 
 FOR_PROCESSES: Final = (Isolation.SANDBOX, Isolation.FENCED, Isolation.CONTAINED, Isolation.TRUSTED)
 """The tiers that any plugin's process can run in, the strongest first."""
@@ -145,6 +144,12 @@ class ChosenJail:
             fixes.append(f"Approve it as it is: add {subject} to security.trusted.")
         text = f"{subject} has no tier to run in. {' '.join(missing)}"
         raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint=" ".join(fixes))
+
+
+def chosen_jail(home: Home, security: SecuritySettings) -> ChosenJail:
+    """Return the walls of a home's plugins; what the tier `wasm` needs is kept in the home."""
+    builders = {**BUILDERS, Isolation.WASM: lambda: WasmJail(Cells(home.cells))}
+    return ChosenJail(security, Machine(builders))
 
 
 def excess(contract: PluginContract, security: SecuritySettings) -> list[str]:

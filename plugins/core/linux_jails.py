@@ -16,6 +16,7 @@ walls (`isolation.py`).
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -60,7 +61,7 @@ class FencedJail:
         if contract.security_profile.subprocess:
             text = f"{contract.name} may start processes, and the tier fenced cannot bound them together."
             raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint="It needs the tier sandbox.")
-        return _fenced(folder, contract, workspace)
+        return _fenced(folder, contract, workspace, alone=False)
 
 
 class BubblewrapJail:
@@ -74,8 +75,15 @@ class BubblewrapJail:
         self._program = program
 
     def launch(self, folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-        """Return how to start the runtime over `folder`."""
-        fenced = _fenced(folder, contract, workspace)
+        """Return how to start the runtime over `folder`.
+
+        Raises:
+            PluginFailure: it may start processes, which nothing bounds for real root.
+        """
+        if contract.security_profile.subprocess and is_real_root():
+            text = f"{contract.name} may start processes, and the kernel does not count those of real root."
+            raise PluginFailure(ErrorKind.UNAVAILABLE, text, hint="Let the product run as an ordinary user.")
+        fenced = _fenced(folder, contract, workspace, alone=True)
         profile, resources = contract.security_profile, contract.resource_requirements
         shown = [*_readable(), folder, *_programs(contract), *_paths(profile.read_paths)]
         writable = [part for path in _paths(profile.write_paths) for part in ("--bind", str(path), str(path))]
@@ -144,16 +152,22 @@ def _cannot(tier: str, reason: str, fix: str) -> PluginFailure:
     return PluginFailure(ErrorKind.UNAVAILABLE, f"The tier {tier} cannot be built: {reason}.", hint=fix)
 
 
-def _fenced(folder: Path, contract: PluginContract, workspace: Path) -> Launch:
-    argv = runtime_argv(folder, {**limits_of(contract), "walls": _walls(folder, contract, workspace)})
+def is_real_root() -> bool:
+    """Say whether this process is the system's root."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def _fenced(folder: Path, contract: PluginContract, workspace: Path, *, alone: bool) -> Launch:
+    walls = _walls(folder, contract, workspace, alone=alone)
+    argv = runtime_argv(folder, {**limits_of(contract), "walls": walls})
     return Launch(argv, environment_for(contract, workspace), workspace, Isolation.FENCED)
 
 
-def _walls(folder: Path, contract: PluginContract, workspace: Path) -> JsonObject:
+def _walls(folder: Path, contract: PluginContract, workspace: Path, *, alone: bool) -> JsonObject:
     """Return what `walls.stand` is told."""
     profile = contract.security_profile
     processes = MOST_PROCESSES if profile.subprocess else 0
-    steps = program(platform.machine(), processes=profile.subprocess, becomes=bool(contract.command))
+    steps = program(platform.machine(), processes=profile.subprocess, becomes=bool(contract.command), alone=alone)
     runs = profile.subprocess or bool(contract.command)
     readable = [*_readable(), folder, *_programs(contract), *_paths(profile.read_paths)]
     return {

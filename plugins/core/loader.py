@@ -22,6 +22,7 @@ from domain.contracts import Example, PluginContract, PluginPackage
 from plugins.core.contracts import MethodChecks, checks_of
 from plugins.core.environments import Environments
 from plugins.core.failures import PluginFailure
+from plugins.core.network import Network
 from plugins.core.packages import PackageStore
 from plugins.core.process import PluginProcess
 from plugins.core.sandbox import Jail
@@ -56,12 +57,14 @@ class Loader:
     Args:
         packages: where the packages lie; instances have their private folders beside them.
         jail: the walls around them.
+        network: makes their HTTP requests.
     """
 
-    def __init__(self, packages: PackageStore, jail: Jail) -> None:
+    def __init__(self, packages: PackageStore, jail: Jail, network: Network | None = None) -> None:
         self._packages = packages
         self._environments = Environments(packages)
         self._jail = jail
+        self._network = network or Network()
         self._starting = asyncio.Semaphore(STARTS_AT_A_TIME)
 
     async def program(self, package: PluginPackage) -> Program:
@@ -99,8 +102,13 @@ class Loader:
         Raises:
             PluginFailure: it does not.
         """
-        work = self._packages.work
-        return await PluginProcess.start(program.folder, program.contract, jail=self._jail, work=work)
+        return await PluginProcess.start(
+            program.folder,
+            program.contract,
+            jail=self._jail,
+            work=self._packages.work,
+            services=self._network.services_of(program.package),
+        )
 
     async def start_again(self, program: Program) -> PluginProcess:
         """Start an instance in the place of one that died.

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from domain.contracts import PluginContract, WireProtocol, tool_name, wire_name
 from plugins.core.channel import Channel
 from plugins.core.dialects import content_of, differences, greet, offered_tools, result_of
 from plugins.core.failures import PluginFailure
+from plugins.core.host_calls import HostCalls, Service
 from plugins.core.jobs import SPAWN_OPTIONS, hold, job_limits
 from plugins.core.rounds import FIRST_ROUND, Turn
 from plugins.core.sandbox import Jail, Launch
@@ -68,7 +70,7 @@ class PluginProcess:
         *,
         jail: Jail,
         work: Path | None = None,
-        timeout: float = START_SECONDS,
+        services: Mapping[str, Service] | None = None,
     ) -> PluginProcess:
         """Start an instance and return it when it is ready.
 
@@ -77,19 +79,20 @@ class PluginProcess:
             contract: what the package promises.
             jail: the walls.
             work: where the instance's private folder is made; the system's temporary folder when not given.
-            timeout: seconds the instance may take to be ready.
+            services: what it may ask of the host; nothing when not given.
 
         Raises:
             PluginFailure: it did not start, or does not offer what its contract says; `details` has its stderr.
         """
         workspace = _private_folder(contract, work)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
+            launch = await asyncio.to_thread(jail.launch, folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract, HostCalls(services or {}))
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
         try:
-            await process._prove_ready(timeout)
+            await process._prove_ready(START_SECONDS)
         except PluginFailure as failure:
             await process.stop(0)
             raise PluginFailure(failure.kind, failure.message, details={"stderr": process.stderr_tail}) from None
@@ -109,7 +112,8 @@ class PluginProcess:
         """
         workspace = _private_folder(contract, None)
         try:
-            process = await cls._spawn(folder.resolve(), contract, jail, workspace)
+            launch = await asyncio.to_thread(jail.launch, folder.resolve(), contract, workspace)
+            process = await cls._spawn(launch, contract)
         except BaseException:
             shutil.rmtree(workspace, ignore_errors=True)
             raise
@@ -122,12 +126,13 @@ class PluginProcess:
             await process.stop(1.0)
 
     @classmethod
-    async def _spawn(cls, folder: Path, contract: PluginContract, jail: Jail, workspace: Path) -> PluginProcess:
-        launch = await asyncio.to_thread(jail.launch, folder, contract, workspace)
+    async def _spawn(
+        cls, launch: Launch, contract: PluginContract, host_calls: HostCalls | None = None
+    ) -> PluginProcess:
         subject = f"{contract.name}@{contract.version}"
         try:
             transport, channel = await asyncio.get_running_loop().subprocess_exec(
-                lambda: Channel(subject),
+                lambda: Channel(subject, host_calls),
                 *launch.argv,
                 env=dict(launch.environment),
                 cwd=launch.cwd,
@@ -222,20 +227,20 @@ class PluginProcess:
 
     def rss_bytes(self) -> int:
         """Return the resident memory, 0 when the process is gone."""
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, IndexError):
             return int(self._inmost.memory_info().rss) if self.alive else 0
         return 0
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far, 0 when the process is gone."""
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, IndexError):
             times = self._inmost.cpu_times()
             return float(times.user + times.system) if self.alive else 0.0
         return 0.0
 
     @cached_property
     def _inmost(self) -> psutil.Process:
-        """The process that runs the plugin's code: the walls of a sandbox are a process of their own around it."""
+        """The process that runs the plugin's code, once it answers: a sandbox's walls are a process around it."""
         outer = psutil.Process(self.pid)
         within = outer.children() if self._wrapped else []
         return within[0] if within else outer

@@ -10,9 +10,8 @@ Rules:
   side on one event loop of their own thread. A plugin that mixes both guards what they share.
 - `ping` is answered by the reading thread even while a method runs; it says "alive", not "free".
 - `tools/list` is answered by the threads that run the methods, one after the other: it says "free".
-- An answer is a JSON object without NaN or Infinity, or it is refused here.
-- A method that takes `progress` by keyword only is given a function `progress(done, total=None, message="")`; one that
-  takes `ask`, a function that puts a question to the person (`asking.py`).
+- A method is given what it takes by keyword only: `progress(done, total=None, message="")`; `ask`, which puts a
+  question to the person (`asking.py`); `fetch`, which is the network, if the manifest names hosts (`fetching.py`).
 - `upgrade_loop/hook` runs one of the manifest's lifecycle hooks, on the thread that runs the methods.
 - A manifest with a `command` is a foreign server's: the process becomes that server (`foreign.py`) once its limits are
   set.
@@ -20,35 +19,47 @@ Rules:
 - At the end of input the running calls may finish, then `on_stop` runs, then the process ends; after
   `LAST_WORDS_SECONDS` it ends whatever still runs, so a plugin never outlives its host.
 
-Not here: the host's side (`channel.py`, `process.py`), the walls around the process (`sandbox.py`).
+Not here: the form of answers (`answers.py`), coroutines (`coroutines.py`), the host's side (`channel.py`,
+`process.py`), the walls around the process (`sandbox.py`).
 """
 
 from __future__ import annotations
 
+import _queue
+import _thread
 import importlib
-import json
 import marshal
 import os
-import queue
 import sys
-import threading
 import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # `typing` costs a fifth of the start-up time
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from typing import Any, BinaryIO
 
 PROTOCOL_VERSION = "2026-07-28"
 PROTOCOL_KEY = "io.modelcontextprotocol/protocolVersion"
-LINE_LIMIT = 8 * 1024 * 1024
-MESSAGE_LIMIT = 2_000
 SITE = "_site"
 PYC_HEAD = 16
 LAST_WORDS_SECONDS = 5.0
 
-INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS, INTERNAL_ERROR = -32600, -32601, -32602, -32603
+INVALID_REQUEST, UNKNOWN_METHOD, INVALID_PARAMS = -32600, -32601, -32602
 UNSUPPORTED_VERSION = -32022
+
+
+def beside(name: str) -> dict[str, Any]:
+    """Return what a file that lies beside this one defines; the import system would open the whole folder to it."""
+    folder, compiled = os.path.dirname(__file__), __file__.endswith(".pyc")  # noqa: PTH120 - pathlib doubles the start-up
+    names: dict[str, Any] = {"__name__": name}
+    with open(os.path.join(folder, name + (".pyc" if compiled else ".py")), "rb") as file:  # noqa: PTH118, PTH123
+        code = marshal.loads(file.read()[PYC_HEAD:]) if compiled else compile(file.read(), f"{name}.py", "exec")  # noqa: S302 - our own
+    exec(code, names)  # noqa: S102 - our own
+    return names
+
+
+JSON, ANSWERS = beside("lean_json"), beside("answers")
+read_text, shorten = JSON["loads"], ANSWERS["shorten"]
 
 
 class Refused(Exception):
@@ -56,7 +67,7 @@ class Refused(Exception):
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
         super().__init__(message)
-        self.error = {"code": code, "message": message} | ({} if data is None else {"data": data})
+        self.error = (code, message, data)
 
 
 def take_channel() -> tuple[BinaryIO, BinaryIO]:
@@ -74,7 +85,7 @@ def take_channel() -> tuple[BinaryIO, BinaryIO]:
 def read_json(*parts: str) -> Any:
     """Read one JSON file."""
     with open(os.path.join(*parts), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - pathlib doubles the start-up
-        return json.load(file)
+        return read_text(file.read())
 
 
 def describe_tool(folder: str, capability: str, method: dict[str, Any]) -> dict[str, Any]:
@@ -125,22 +136,20 @@ class Server:
 
     def __init__(self, requests: BinaryIO, answers: BinaryIO) -> None:
         self.requests = requests
-        self.answers = answers
-        self.writing = threading.Lock()
-        self.inbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self.answers: Any = ANSWERS["Answers"](answers, JSON["dumps"])
+        self.inbox: _queue.SimpleQueue[dict[str, Any] | None] = _queue.SimpleQueue()
         self.waiting: set[Any] = set()
-        self.running: dict[Any, Any] = {}
-        self.given_up: set[Any] = set()
-        self.loop: Any = None
+        self.coroutines: Any = None
+        self.web: Any = None
 
     def read(self) -> None:
         """Read until the end of input; then leave the main thread a little time, and end the process."""
         try:
             for line in self.requests:
                 try:
-                    self.accept(json.loads(line))
+                    self.accept(read_text(line))
                 except Exception as error:
-                    self.reply_error(None, INVALID_REQUEST, shorten(error))
+                    self.answers.reply_error(None, INVALID_REQUEST, shorten(error))
         finally:
             self.inbox.put(None)
             time.sleep(LAST_WORDS_SECONDS)
@@ -148,10 +157,12 @@ class Server:
 
     def accept(self, message: dict[str, Any]) -> None:
         """Answer what needs no plugin code at once, and queue the rest."""
-        if message["method"] == "notifications/cancelled":
+        if "method" not in message and self.web is not None:
+            self.web.answered(message)
+        elif message["method"] == "notifications/cancelled":
             self.cancel(message["params"]["requestId"])
         elif message["method"] == "ping":
-            self.reply(message["id"], {"resultType": "complete"})
+            self.answers.reply(message["id"], {"resultType": "complete"})
         elif "id" in message:
             self.waiting.add(message["id"])
             self.inbox.put(message)
@@ -159,9 +170,8 @@ class Server:
     def cancel(self, identifier: Any) -> None:
         """Forget a call that waits, or cancel its coroutine; a running synchronous method cannot be stopped."""
         self.waiting.discard(identifier)
-        if (future := self.running.pop(identifier, None)) is not None:
-            self.given_up.add(identifier)
-            future.cancel()
+        if self.coroutines is not None:
+            self.coroutines.cancel(identifier)
 
     def work(self, plugin: Plugin) -> None:
         """Serve until the end of input."""
@@ -170,7 +180,7 @@ class Server:
             if message["id"] in self.waiting:
                 self.waiting.discard(message["id"])
                 self.serve(plugin, message)
-        while self.running:
+        while self.coroutines is not None and self.coroutines.running:
             time.sleep(0.01)
         self.settle(plugin.hook("on_stop"))
 
@@ -180,27 +190,25 @@ class Server:
         try:
             check_version(params)
             if message["method"] == "server/discover":
-                self.reply(message["id"], cacheable(discovery(plugin.manifest)))
+                self.answers.reply(message["id"], cacheable(discovery(plugin.manifest)))
             elif message["method"] == "tools/list":
                 self.list(message["id"], {"tools": plugin.tools})
             elif message["method"] == "tools/call":
                 self.call(plugin, message["id"], params)
             elif message["method"] == "upgrade_loop/hook":
                 self.settle(plugin.hook(params["name"]))
-                self.reply(message["id"], {"resultType": "complete"})
+                self.answers.reply(message["id"], {"resultType": "complete"})
             else:
                 raise Refused(UNKNOWN_METHOD, "Method not found", message["method"])
         except Refused as refusal:
-            self.send({"jsonrpc": "2.0", "id": message["id"], "error": refusal.error})
+            self.answers.reply_error(message["id"], *refusal.error)
         except Exception as error:
-            self.reply_error(message["id"], INVALID_REQUEST, shorten(error))
+            self.answers.reply_error(message["id"], INVALID_REQUEST, shorten(error))
 
     def list(self, identifier: Any, tools: dict[str, Any]) -> None:
-        """Answer `tools/list` through the loop, if there is one, so that a blocked loop is silent."""
-        if self.loop is None:
-            self.reply(identifier, cacheable(tools))
-        else:
-            self.loop.call_soon_threadsafe(self.reply, identifier, cacheable(tools))
+        """Answer `tools/list` through the event loop, if there is one, so that a blocked loop is silent."""
+        reply = self.answers.reply if self.coroutines is None else self.coroutines.reply_when_free
+        reply(identifier, cacheable(tools))
 
     def call(self, plugin: Plugin, identifier: Any, params: dict[str, Any]) -> None:
         """Call the plugin; a coroutine is handed to the loop and answered from there."""
@@ -208,119 +216,34 @@ class Server:
         if function is None:
             raise Refused(INVALID_PARAMS, f"Unknown tool: {params.get('name')}")
         try:
-            more = {"progress": self.progress_of(params)} if takes(function, "progress") else {}
+            more = {"progress": self.answers.progress_of(params)} if takes(function, "progress") else {}
             more |= {"ask": plugin.asker(params)} if takes(function, "ask") else {}
+            more |= {"fetch": self.web.bound_to(identifier, function)} if self.web and takes(function, "fetch") else {}
             value = function(**params.get("arguments", {}), **more)
         except BaseException as error:  # SystemExit, too, is one call's failure
-            self.reply_failure(identifier, error)
+            self.answers.reply_failure(identifier, error)
             return
         if hasattr(value, "__await__"):
-            self.await_and_reply(identifier, value)
+            self.awaited().answer(identifier, value)
         else:
-            self.reply_result(identifier, value)
-
-    def progress_of(self, params: dict[str, Any]) -> Callable[..., None]:
-        """Return what a method calls to say how far it is; it says nothing when nobody asked."""
-        token = params.get("_meta", {}).get("progressToken")
-
-        def progress(done: float, total: float | None = None, message: str = "") -> None:
-            if token is not None:
-                more = {"total": total, "message": message}
-                told = {"progressToken": token, "progress": done} | {key: more[key] for key in more if more[key]}
-                self.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": told})
-
-        return progress
-
-    def await_and_reply(self, identifier: Any, value: Awaitable[Any]) -> None:
-        """Let a coroutine run beside the others; its answer is sent when it has one."""
-
-        async def finish() -> None:
-            reply: Callable[[Any, Any], None] = self.reply_result
-            try:
-                outcome = await value
-            except BaseException as error:  # SystemExit, too, would end the loop for all
-                reply, outcome = self.reply_failure, error
-            if identifier in self.given_up:
-                self.given_up.discard(identifier)
-            else:
-                reply(identifier, outcome)
-
-        future = self.schedule(finish())
-        self.running[identifier] = future
-        future.add_done_callback(lambda _: self.running.pop(identifier, None))
-
-    def schedule(self, coroutine: Any) -> Any:
-        """Hand a coroutine to the loop, which is made at first need: `asyncio` is slow to import."""
-        import asyncio
-
-        if self.loop is None:
-            self.loop = asyncio.new_event_loop()
-            threading.Thread(target=self.loop.run_forever, name="coroutines", daemon=True).start()
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+            self.answers.reply_result(identifier, value)
 
     def settle(self, value: Any) -> None:
         """Wait for a hook that is a coroutine."""
         if hasattr(value, "__await__"):
-            self.schedule(value).result()
+            self.awaited().finish(value)
 
-    def reply(self, identifier: Any, result: dict[str, Any]) -> None:
-        """Send a result."""
-        self.send({"jsonrpc": "2.0", "id": identifier, "result": result})
-
-    def reply_result(self, identifier: Any, value: Any) -> None:
-        """Send what a method returned, as structured content and as text, or say why it cannot be sent."""
-        try:
-            if not isinstance(value, dict):
-                raise TypeError(f"the method returned {type(value).__name__}, not a JSON object")
-            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
-            content = json.dumps([{"type": "text", "text": text}], ensure_ascii=False)
-            told = f'"resultType":"complete","isError":false,"content":{content},"structuredContent":{text}'
-            self.write(f'{{"jsonrpc":"2.0","id":{json.dumps(identifier)},"result":{{{told}}}}}'.encode())
-        except (TypeError, ValueError, RecursionError, MemoryError) as error:
-            self.reply_error(identifier, INTERNAL_ERROR, shorten(error))
-
-    def reply_error(self, identifier: Any, code: int, message: str) -> None:
-        """Send an error of the protocol."""
-        self.send({"jsonrpc": "2.0", "id": identifier, "error": {"code": code, "message": message}})
-
-    def reply_failure(self, identifier: Any, error: BaseException) -> None:
-        """Send a method's own failure as MCP does, and leave the traceback on stderr; a question is no failure."""
-        if (asked := getattr(error, "mcp_result", None)) is not None:
-            self.reply(identifier, asked)
-            return
-        import traceback
-
-        traceback.print_exception(error)
-        content = [{"type": "text", "text": shorten(error)}]
-        self.reply(identifier, {"resultType": "complete", "isError": True, "content": content})
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a message of our own making."""
-        self.write(json.dumps(message).encode())
-
-    def write(self, line: bytes) -> None:
-        """Write one line; two threads never mix theirs."""
-        if len(line) > LINE_LIMIT:
-            raise ValueError(f"the answer is {len(line)} bytes long, the limit is {LINE_LIMIT}")
-        with self.writing:
-            self.answers.write(line + b"\n")
-            self.answers.flush()
+    def awaited(self) -> Any:
+        """Return what runs coroutines."""
+        if self.coroutines is None:
+            self.coroutines = beside("coroutines")["Coroutines"](self.answers)
+        return self.coroutines
 
 
 def takes(function: Any, name: str) -> bool:
     """Say whether a method takes an argument by keyword only; `inspect` is slow to import."""
     code = getattr(function, "__code__", None)
     return code is not None and name in code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]
-
-
-def beside(name: str) -> dict[str, Any]:
-    """Return what a file that lies beside this one defines; the import system would open the whole folder to it."""
-    folder, compiled = os.path.dirname(__file__), __file__.endswith(".pyc")  # noqa: PTH120 - pathlib doubles the start-up
-    names: dict[str, Any] = {"__name__": name}
-    with open(os.path.join(folder, name + (".pyc" if compiled else ".py")), "rb") as file:  # noqa: PTH118, PTH123
-        code = marshal.loads(file.read()[PYC_HEAD:]) if compiled else compile(file.read(), f"{name}.py", "exec")  # noqa: S302 - our own
-    exec(code, names)  # noqa: S102 - our own
-    return names
 
 
 def check_version(params: dict[str, Any]) -> None:
@@ -342,12 +265,6 @@ def cacheable(answer: dict[str, Any]) -> dict[str, Any]:
     return {"resultType": "complete", "ttlMs": 0, "cacheScope": "private", **answer}
 
 
-def shorten(error: BaseException) -> str:
-    """Return an error's message, or its type when it has none, fit to be sent."""
-    text = str(error) or type(error).__name__
-    return text[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-
-
 def main(arguments: list[str]) -> None:
     """Serve the plugin of a package folder until the end of input."""
     folder = os.path.abspath(arguments[0])  # noqa: PTH100 - pathlib doubles the start-up
@@ -356,11 +273,13 @@ def main(arguments: list[str]) -> None:
     if sys.platform == "win32":
         beside("runtime_windows")["wait_for_host"]()
     if len(arguments) > 1:
-        beside("walls")["contain"](json.loads(arguments[1]))
+        beside("walls")["contain"](read_text(arguments[1]))
     if command:
         beside("foreign")["become"](command, folder, SITE)
     server = Server(*take_channel())
-    threading.Thread(target=server.read, name="reader", daemon=True).start()
+    if manifest.get("security_profile", {}).get("network_hosts"):
+        server.web = beside("fetching")["Fetching"](server.answers.send)
+    _thread.start_new_thread(server.read, ())  # `threading` is slow to import
     try:
         server.work(Plugin(folder, manifest))
     except BaseException:  # whatever threads the plugin has left: without this one it is of no use

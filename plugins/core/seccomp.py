@@ -7,6 +7,10 @@ Rules:
 - A call newer than the table is refused with ENOSYS, and so is `clone3`, whose flags a filter cannot read: libraries
   then use what went before.
 - A call of another architecture, or of the x32 kind, ends the process.
+- A process without namespaces of its own is refused, too, what its file rules do not hold: changing modes, owners,
+  times and attributes, watching folders, and binding others to a processor.
+- Nobody takes back that he dies with his host. A pair of sockets is let through as a stream only: a datagram socket
+  can be pointed at anybody. A foreign server gets no anonymous shared memory, which no limit would count.
 - Leave to start processes gives back `fork`, `execve` and signals, and nothing else. A foreign server may become
   another program, within the same walls, but start none.
 
@@ -35,6 +39,11 @@ THREAD_FLAG: Final = 0x00010000
 NAMESPACE_FLAGS: Final = 0x7E020080
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET and NEWTIME."""
 UNIX_FAMILY: Final = 1
+SOCKET_TYPES: Final = 0xF
+STREAM: Final = 1
+SET_PARENT_DEATH_SIGNAL: Final = 1
+SHARED_ANONYMOUS: Final = 0x21
+"""MAP_SHARED and MAP_ANONYMOUS."""
 TERMINAL_REQUESTS: Final = (0x5412, 0x541C)
 """TIOCSTI and TIOCLINUX: typing on the terminal of whoever started the process."""
 
@@ -59,6 +68,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "execveat": (322, 281),
     "fanotify_init": (300, 262),
     "fanotify_mark": (301, 263),
+    "fchmodat2": (452, 452),
     "finit_module": (313, 273),
     "fork": (57, None),
     "fsconfig": (431, 431),
@@ -78,6 +88,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "keyctl": (250, 219),
     "kill": (62, 129),
     "listen": (50, 201),
+    "listmount": (458, 458),
     "lookup_dcookie": (212, 18),
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
@@ -136,6 +147,7 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "shmctl": (31, 195),
     "shmget": (29, 194),
     "socket": (41, 198),
+    "statmount": (457, 457),
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "sysfs": (139, None),
@@ -153,6 +165,32 @@ NUMBERS: Final[Mapping[str, tuple[int | None, int | None]]] = {
 """Calls that are refused, with their numbers on x86_64 and on aarch64; None where there is no such call."""
 
 
+OUTSIDE: Final[Mapping[str, tuple[int | None, int | None]]] = {
+    "chmod": (90, None),
+    "chown": (92, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchown": (93, 55),
+    "fchownat": (260, 54),
+    "fremovexattr": (199, 16),
+    "fsetxattr": (190, 7),
+    "futimesat": (261, None),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "lchown": (94, None),
+    "lremovexattr": (198, 15),
+    "lsetxattr": (189, 6),
+    "removexattr": (197, 14),
+    "sched_setaffinity": (203, 122),
+    "setxattr": (188, 5),
+    "truncate": (76, 45),
+    "utime": (132, None),
+    "utimensat": (280, 88),
+    "utimes": (235, None),
+}
+"""Calls that are refused to a process without namespaces of its own."""
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What differs between the machines: the kernel's name for it, and the calls whose arguments are looked at."""
@@ -162,23 +200,30 @@ class Architecture:
     clone: int
     clone3: int
     ioctl: int
+    mmap: int
+    prctl: int
     prlimit64: int
     socketpair: int
 
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
-    "x86_64": Architecture(0xC000003E, 0, clone=56, clone3=435, ioctl=16, prlimit64=302, socketpair=53),
-    "aarch64": Architecture(0xC00000B7, 1, clone=220, clone3=435, ioctl=29, prlimit64=261, socketpair=199),
+    "x86_64": Architecture(
+        0xC000003E, 0, clone=56, clone3=435, ioctl=16, mmap=9, prctl=157, prlimit64=302, socketpair=53
+    ),
+    "aarch64": Architecture(
+        0xC00000B7, 1, clone=220, clone3=435, ioctl=29, mmap=222, prctl=167, prlimit64=261, socketpair=199
+    ),
 }
 
 
-def program(machine: str, *, processes: bool = False, becomes: bool = False) -> bytes:
+def program(machine: str, *, processes: bool = False, becomes: bool = False, alone: bool = True) -> bytes:
     """Return the filter as an array of `struct sock_filter`.
 
     Args:
         machine: as `platform.machine()` names it; one of `ARCHITECTURES`.
         processes: whether the plugin may start processes.
         becomes: whether it may become another program.
+        alone: whether it is in namespaces of its own.
 
     Raises:
         KeyError: there is no table for the machine.
@@ -187,10 +232,11 @@ def program(machine: str, *, processes: bool = False, becomes: bool = False) -> 
     given = PROCESSES if processes else frozenset({"execve"} if becomes else ())
     refused = sorted(
         number
-        for name, numbers in NUMBERS.items()
+        for name, numbers in (NUMBERS if alone else {**NUMBERS, **OUTSIDE}).items()
         if name not in given and (number := numbers[architecture.column]) is not None
     )
-    return b"".join((*_head(architecture), *_judged(architecture, processes=processes), *_listed(refused)))
+    shared = _no_shared_memory(architecture) if becomes else ()
+    return b"".join((*_head(architecture), *_judged(architecture, processes=processes), *shared, *_listed(refused)))
 
 
 def _head(architecture: Architecture) -> Iterator[bytes]:
@@ -214,12 +260,20 @@ def _judged(architecture: Architecture, *, processes: bool) -> Iterator[bytes]:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, NAMESPACE_FLAGS), _unless(0))
     else:
         yield from _block(architecture.clone, _argument(0), _step(MASKED, THREAD_FLAG), _unless(THREAD_FLAG))
-    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY))
+    kind = (_argument(1), _step(MASKED, SOCKET_TYPES), _unless(STREAM))
+    yield from _block(architecture.socketpair, _argument(0), _unless(UNIX_FAMILY, len(kind)), *kind)
+    yield from _block(architecture.prctl, _argument(0), _step(EQUAL, SET_PARENT_DEATH_SIGNAL, 1, 0))
     yield from _block(architecture.prlimit64, _argument(2), _unless(0, 2), _argument(2, high=True), _unless(0))
     typing = (
         _step(EQUAL, request, len(TERMINAL_REQUESTS) - index, 0) for index, request in enumerate(TERMINAL_REQUESTS)
     )
     yield from _block(architecture.ioctl, _argument(1), *typing)
+
+
+def _no_shared_memory(architecture: Architecture) -> tuple[bytes, ...]:
+    """Refuse memory that is shared and of no file."""
+    both = (_step(MASKED, SHARED_ANONYMOUS), _step(EQUAL, SHARED_ANONYMOUS, 1, 0))
+    return _block(architecture.mmap, _argument(3), *both)
 
 
 def _block(number: int, *steps: bytes) -> tuple[bytes, ...]:

@@ -1,7 +1,8 @@
 """Spec 3.4, warm spares - decides what stands ready for the place of an instance that dies.
 
 Rules:
-- Spares are started, proven and warm like those that serve, but beside them and later: nobody waits for a spare.
+- Spares are started, proven and warm like those that serve, but later: nobody waits for a spare, and on a small machine
+  a second start at the same time would take the processor from the calls that are served.
 - A spare that died meanwhile is no spare. One that does not come up is tried again when the next one is needed.
 - Whoever takes one sets another one off.
 
@@ -18,6 +19,7 @@ from domain.errors import UpgradeLoopError
 from plugins.core.loader import Loader, Program
 from plugins.core.process import PluginProcess
 
+SETTLE_SECONDS = 0.5
 _LOG = logging.getLogger("upgrade_loop.plugins")
 
 
@@ -62,6 +64,7 @@ class Spares:
         self._ready.clear()
 
     async def _fill(self) -> None:
+        await asyncio.sleep(SETTLE_SECONDS)
         while len(self.ready) < self._wanted:
             dead = [process for process in self._ready if not process.alive]
             self._ready = deque(self.ready)

@@ -3,7 +3,7 @@
 Rules:
 - `sandbox`: an AppContainer of the plugin's own. It reads the interpreter, its package and what the settings give it,
   writes to its private folder, and reaches no network and no other process.
-- `contained`: low integrity. It writes to its private folder only; it reads what its user reads, and it has the network.
+- `contained`: low integrity. It writes to its private folder only; it reads what its user reads, and has the network.
 - In both tiers a launcher of ours stands between the host and the plugin, with a job around the two.
 - A tier is on offer when a Python has really started in it. What Windows refuses is told with what would mend it.
 - Not held on Windows, in no tier: how much is written to disk, and how many handles are open.
@@ -20,7 +20,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from domain.calls import ErrorKind
 from domain.contracts import PluginContract
@@ -169,7 +169,7 @@ if sys.platform == "win32":
 
     def _prove(launch: Launch) -> None:
         """Start Python behind the walls that plugins get, and see that it writes to its folder."""
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         limits = Limits(2 * MEMORY_FLOOR_MB, 4 * MEMORY_FLOOR_MB, 2)
         try:
             with subprocess.Popen(

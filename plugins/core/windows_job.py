@@ -12,7 +12,7 @@ Rules:
 
 The layouts are those of winnt.h for 64 bits; they are spelled in fixed widths, so that they can be checked anywhere.
 
-Not here: when a process is put into its job (`jobs.py`), what it may read and reach (`windows_walls.py`).
+Not here: when a process is put into its job (`jobs.py`), what it may read and reach (`windows_launcher.py`).
 """
 
 from __future__ import annotations

@@ -185,12 +185,20 @@ def test_permissions_must_be_within_the_policy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "passed"), [("api.example.org", True), ("API.example.org", True), ("example.com", False), ("*", False)]
+    ("host", "passed"),
+    [
+        ("api.example.org", True),
+        ("API.example.org:443", True),
+        ("example.com", False),
+        ("api.example.org:80", False),
+        ("api.example.org:8443", True),
+    ],
 )
 def test_hosts_must_be_within_the_policy(host: str, passed: bool) -> None:
     asked = package(security_profile={"network_hosts": [host]})
 
-    assert network_access(asked, {}, SecurityPolicy(network_hosts=("*.example.org",))).passed is passed
+    policy = SecurityPolicy(network_hosts=("*.example.org", "*.example.org:8443"))
+    assert network_access(asked, {}, policy).passed is passed
 
 
 def test_network_code_needs_hosts() -> None:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from plugins.core.bytecode import INSIDE
 from tests.house.source import Module, python_files
 
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 40
+LONGEST_RUNTIME = 300
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -37,6 +39,13 @@ def docstring_lines(node: Function) -> int:
 def test_no_module_is_longer_than_a_person_reads_in_one_go() -> None:
     long = {module.name: lines for module in python_files() if (lines := module.text.count("\n")) > LONGEST_MODULE}
     assert long == {}
+
+
+def test_what_runs_beside_foreign_code_can_be_audited_by_one_person() -> None:
+    names = {f"plugins.core.{name}" for name in INSIDE}
+    inside = {one.dotted: one.text.count("\n") for one in python_files() if one.dotted in names}
+    assert set(inside) == names
+    assert max(inside.values()) < LONGEST_RUNTIME
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

@@ -13,8 +13,12 @@ from domain.routing import PluginVersion
 from plugins.core.host import PluginHost
 from plugins.core.packages import PackageStore
 from plugins.core.sandbox import PlainJail
+from plugins.core.wasm.jail import WasmJail
 from tests.children import own_children
+from tests.plugins.asking import Asking
+from tests.plugins.cells import shared_jail
 from tests.plugins.factories import ADD_CODE, add_package, write_package
+from tests.plugins.web import Web, web_server
 
 Adder = Callable[..., PluginVersion]
 
@@ -53,3 +57,23 @@ def add(packages: PackageStore, tmp_path: Path) -> Adder:
         return add_package(packages, write_package(tmp_path / f"source-{next(written)}", manifest, code))
 
     return write_and_add
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[Web]:
+    async with web_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def asking(packages: PackageStore, add: Adder) -> AsyncIterator[Asking]:
+    made = Asking(packages, add)
+    yield made
+    if made.host is not None:
+        await made.host.close()
+
+
+@pytest.fixture(scope="session")
+def wasm_jail(request: pytest.FixtureRequest) -> WasmJail:
+    assert request.config.cache is not None
+    return shared_jail(request.config.cache.mkdir("wasm"))

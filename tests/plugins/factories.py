@@ -90,7 +90,7 @@ def server():
     return next(one for one in gc.get_objects() if type(one).__name__ == "Server")
 
 def say(line):
-    answers = server().answers
+    answers = server().answers.stream
     answers.write(line + b"\\n")
     answers.flush()
 """

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from plugins.core.runtime import LINE_LIMIT
+from plugins.core.answers import LINE_LIMIT
 from plugins.core.sandbox import RUNTIME
 from tests.plugins.factories import a_manifest, a_tool, numbers_plugin, write_package
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInput
+from domain.isolation import Isolation
 from domain.security import SecurityPolicy
 from engines.security import verify
 from plugins.core.authoring import TEMPLATE, method_name, write_foreign, write_template
@@ -36,6 +37,11 @@ def test_a_new_plugin_is_a_package_under_its_own_name(tmp_path: Path) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (tmp_path / "weather").rglob("*") if path.is_file())
     assert "my_plugin" not in text
     assert "class WeatherReport:" in text
+
+
+def test_a_new_plugin_may_name_the_tier_it_is_to_run_in(tmp_path: Path) -> None:
+    write_template(tmp_path / "weather", "weather", Isolation.WASM)
+    assert read_package(tmp_path / "weather").contract.security_profile.isolation is Isolation.WASM
 
 
 def test_a_new_plugin_passes_the_security_checks(tmp_path: Path) -> None:

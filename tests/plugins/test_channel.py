@@ -25,18 +25,18 @@ HOSTILE = numbers_plugin(
         say(line.encode("latin-1"))
         return {"written": True}
     def write_much(self, size):
-        server().answers.write(b"x" * size)
-        server().answers.flush()
+        server().answers.stream.write(b"x" * size)
+        server().answers.stream.flush()
         time.sleep(600)
     def write_often(self, count):
-        server().answers.write(b'{"jsonrpc":"2.0","id":"nobody","result":{}}\\n' * count)
+        server().answers.stream.write(b'{"jsonrpc":"2.0","id":"nobody","result":{}}\\n' * count)
         return {"written": True}
     def twice(self):
-        write = server().write
-        server().write = lambda line: (write(line), write(line))
+        write = server().answers.write
+        server().answers.write = lambda line: (write(line), write(line))
         return {"once": True}
     def close(self):
-        server().answers.close()
+        server().answers.stream.close()
         time.sleep(600)
     def complain(self, count):
         sys.stderr.write("complaint " * count + "the last word")

@@ -148,3 +148,41 @@ async def test_a_plugin_without_a_tier_is_not_registered_and_the_fix_is_told(
         await host.load(add())
     assert "Install something." in getattr(caught.value, "hint", "")
     assert host.loaded() == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "security", "told"),
+    [
+        ({"read_paths": ["/etc"]}, {}, "to read /etc (read_paths)"),
+        ({"write_paths": ["~/x"]}, {}, "to write ~/x (write_paths)"),
+        ({"write_paths": ["../x"]}, {}, "to write ../x (write_paths)"),
+        ({"environment": ["TOKEN"]}, {"environment": ["OTHER"]}, "TOKEN (environment)"),
+        ({"subprocess": True}, {}, "processes (subprocess)"),
+        ({"read_paths": ["data"], "write_paths": ["data/deep"]}, {}, ""),
+        ({"read_paths": ["/usr/share/x"]}, {"read_paths": ["/usr/share"]}, ""),
+        ({"read_paths": ["/usr/share/../../etc"]}, {"read_paths": ["/usr/share"]}, "to read"),
+        ({"environment": ["TOKEN"], "subprocess": True}, {"environment": ["TOKEN"], "subprocess": True}, ""),
+    ],
+)
+def test_a_plugin_gets_what_it_asks_for_if_the_settings_give_it(
+    profile: dict[str, Any], security: dict[str, Any], told: str
+) -> None:
+    contract = PluginContract.model_validate(a_manifest(security_profile=profile))
+    jail = ChosenJail(SecuritySettings.model_validate(security), machine(SANDBOX))
+    if not told:
+        assert jail.launch(Path(), contract, Path()).isolation is SANDBOX
+        return
+    with pytest.raises(PluginFailure) as caught:
+        jail.launch(Path(), contract, Path())
+    assert told in caught.value.message
+
+
+def test_a_link_out_of_a_given_folder_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "link").symlink_to(tmp_path)
+    contract = PluginContract.model_validate(
+        a_manifest(security_profile={"read_paths": [str(tmp_path / "given" / "link")]})
+    )
+    jail = ChosenJail(SecuritySettings(read_paths=(tmp_path / "given",)), machine(SANDBOX))
+    with pytest.raises(PluginFailure, match="to read"):
+        jail.launch(Path(), contract, Path())

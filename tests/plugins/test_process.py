@@ -128,8 +128,11 @@ async def test_a_plugin_that_ends_at_the_start_is_told_with_its_exit_and_its_wor
     assert time.monotonic() - started < 10
 
 
-async def test_a_plugin_that_never_answers_at_the_start_is_given_up(start: Starter) -> None:
-    failure = await failure_of(start(code=HANDLE + ADD_CODE + "\ntime.sleep(600)", timeout=0.5))
+async def test_a_plugin_that_never_answers_at_the_start_is_given_up(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "START_SECONDS", 0.5)
+    failure = await failure_of(start(code=HANDLE + ADD_CODE + "\ntime.sleep(600)"))
     assert failure.kind is ErrorKind.TIMEOUT
     assert "within 0.5 seconds" in failure.message
 

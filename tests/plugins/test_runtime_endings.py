@@ -33,7 +33,7 @@ async def test_a_blocked_loop_does_not_say_it_is_free(tmp_path: Path) -> None:
     body = "async def block(self):\n    print('begun', flush=True)\n    time.sleep(0.5)\n    return {}"
     async with running(a_plugin(tmp_path / "plugin", body, "block", head="import time")) as pipe:
         pipe.tool("1", "block")
-        assert await pipe.errors.readline() == b"begun\n"
+        assert (await pipe.errors.readline()).strip() == b"begun"
         pipe.request("2", "tools/list")
         assert [(await pipe.answer())["id"] for _ in range(2)] == ["1", "2"]
 
@@ -114,6 +114,7 @@ async def test_code_that_cannot_be_used_ends_the_process_at_once_and_tells_why(t
     if code == "syntax error":
         (folder / "plugin.py").write_text(code, encoding="utf-8")
     async with running(folder) as pipe:
+        pipe.request("1", "ping")
         assert await asyncio.wait_for(pipe.process.wait(), 20) == 1
         assert "Traceback" in (told := (await pipe.errors.read()).decode()) or "SyntaxError" in told
 
@@ -148,7 +149,7 @@ async def test_a_plugin_ends_when_its_host_is_killed(packages: Any, add: Any, ti
     root = Path(__file__).resolve().parents[2]
     host = await asyncio.create_subprocess_exec(*program, stdout=subprocess.PIPE, cwd=root)
     assert host.stdout is not None
-    assert await asyncio.wait_for(host.stdout.readline(), 30) == b"ready\n"
+    assert (await asyncio.wait_for(host.stdout.readline(), 30)).strip() == b"ready"
     plugins = psutil.Process(host.pid).children(recursive=True)
     assert len(plugins) == (4 if tier is Isolation.SANDBOX else 2)
     host.kill()

@@ -90,14 +90,14 @@ MANY = {"security_profile": {"subprocess": True}}
 
 
 @pytest.mark.parametrize(
-    ("more", "wrappers", "processes"),
+    ("more", "wrapped", "processes"),
     [
-        ({}, 0, 1),
-        ({}, 1, 2),
-        (FOREIGN, 0, 2),
-        (FOREIGN, 1, 3),
-        (MANY, 0, MOST_PROCESSES),
-        (MANY, 1, MOST_PROCESSES + 1),
+        ({}, False, 1),
+        ({}, True, 2),
+        (FOREIGN, False, 2),
+        (FOREIGN, True, 3),
+        (MANY, False, MOST_PROCESSES),
+        (MANY, True, MOST_PROCESSES + 1),
     ],
 )
 def test_a_plugin_is_one_process_unless_its_contract_says_more(

@@ -123,7 +123,7 @@ print(told[0])
     def test_what_cannot_be_walled_in_is_not_run(tmp_path: Path) -> None:
         mark = tmp_path / "ran"
         container, capability = container_sid(container_name("house_test")), capability_sid(CAPABILITY)
-        launcher = [sys.executable, "-I", "-S", "-B", windows_launcher.__file__, container, capability, "1"]
+        launcher = [sys.executable, "-I", "-S", "-B", windows_launcher.__file__, "1", container, capability]
         command = [*launcher, sys.executable, "-I", "-S", "-c", f"open({str(mark)!r}, 'w')"]
         done = subprocess.run(command, input=b"\n", capture_output=True, timeout=60, check=False)
         assert done.returncode != 0

@@ -10,6 +10,7 @@ import pytest
 from plugins.core.windows_rights import (
     ALL_APP_PACKAGES,
     CAPABILITY,
+    Grant,
     Rights,
     capability_sid,
     container_name,
@@ -87,14 +88,14 @@ def test_a_protected_list_stays_protected() -> None:
 
 
 if sys.platform == "win32":
-    from plugins.core.windows_rights import access_list, grant, make_container
+    from plugins.core.windows_rights import access_list, carry_out, make_container
     from tests.plugins.windows import WINE, not_enforced_by_wine
 
     @not_enforced_by_wine
     def test_a_grant_is_added_once_and_takes_nothing_away(tmp_path: Path) -> None:
         before = list(entries(access_list(tmp_path)))
-        grant(tmp_path, Rights.READ, OURS)
-        grant(tmp_path, Rights.READ, OURS)
+        carry_out(Grant(tmp_path, Rights.READ, OURS))
+        carry_out(Grant(tmp_path, Rights.READ, OURS))
         after = list(entries(access_list(tmp_path)))
         assert set(before) < set(after)
         assert len(after) == len(before) + 1
@@ -105,12 +106,12 @@ if sys.platform == "win32":
     def test_a_grant_leaves_a_file_readable_for_its_owner(tmp_path: Path) -> None:
         file = tmp_path / "file.txt"
         file.write_text("x", encoding="utf-8")
-        grant(file, Rights.READ, OURS)
+        carry_out(Grant(file, Rights.READ, OURS))
         assert file.read_text(encoding="utf-8") == "x"
 
     def test_what_is_not_there_cannot_be_granted(tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError):
-            grant(tmp_path / "missing", Rights.READ, OURS)
+            carry_out(Grant(tmp_path / "missing", Rights.READ, OURS))
 
     @pytest.mark.skipif(WINE, reason="wine has no AppContainers")
     def test_a_container_is_made_once() -> None:

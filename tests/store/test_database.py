@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from domain.errors import ConfigurationInvalid, StoreUnusable
-from store.connections import connect
+from store.connections import connect, look
 from store.database import Store, open_store
 from store.schema import VERSION_TABLE
 from store.tables import metadata
@@ -38,6 +38,13 @@ def test_what_was_written_is_there_after_closing_and_opening_again(url: str) -> 
     second = open_store(url)
     assert second.cycles.get("cycle-1") == cycle()
     second.close()
+
+
+def test_looking_at_a_database_says_where_it_is_and_makes_none(url: str, sqlite_url: str, tmp_path: Path) -> None:
+    assert look(sqlite_url) == ""
+    assert list(tmp_path.iterdir()) == []
+    open_store(url).close()
+    assert look(url)
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_models_declare(url: str) -> None:

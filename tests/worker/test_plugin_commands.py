@@ -106,6 +106,14 @@ def test_a_new_plugin_is_made_and_what_comes_next_is_told(line: Line, tmp_path: 
     assert "is there already" in again.document["error"]["message"]
 
 
+def test_a_tier_is_named_for_a_plugin_of_the_houses_own_kind_only(line: Line, tmp_path: Path) -> None:
+    assert line("new", "weather", "--into", str(tmp_path), "--isolation", "wasm", "--json").code == 0
+    manifest = json.loads((tmp_path / "weather" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["security_profile"]["isolation"] == "wasm"
+    said = line("new", "tools", "--into", str(tmp_path), "--command", "server", "--isolation", "wasm", "--json")
+    assert (said.code, (tmp_path / "tools").exists()) == (2, False)
+
+
 def test_a_foreign_server_is_made_a_plugin(line: Line, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "server.py").write_text(server("2025-11-25"), encoding="utf-8")

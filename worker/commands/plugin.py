@@ -24,6 +24,7 @@ from activities.registration import sources_of
 from domain.base import JsonObject
 from domain.contracts import split_tool_name
 from domain.errors import InvalidInput, PermissionDenied
+from domain.isolation import Isolation
 from domain.plugins import LoadingStrategy
 from domain.registration import RegistrationResult
 from domain.roles import Command
@@ -31,13 +32,13 @@ from engines.compatibility import compare_contracts
 from engines.security import verify as run_checks
 from plugins.core.archives import pack as pack_package
 from plugins.core.authoring import write_foreign, write_template
-from plugins.core.isolation import ChosenJail
+from plugins.core.isolation import chosen_jail
 from plugins.core.packages import read_package, write_whole
 from plugins.core.strategies import Terms
 from worker.commands.options import DEFAULT_ACTOR, Actor
 from worker.commands.session import SESSION, table
 from worker.plugin_calls import call_package, call_serving
-from worker.plugin_house import Installed, PluginHouse, Wish, opened
+from worker.plugin_house import Installed, PluginHouse, Wish, hosting, opened
 
 app = typer.Typer(help="Make, check, install, call and retire plugins.")
 
@@ -53,14 +54,20 @@ def new(
     into: Annotated[Path, typer.Option(help="Where the plugin's folder is made.")] = Path(),
     command: Annotated[str, typer.Option(help="Make a plugin of the MCP stdio server that this starts.")] = "",
     files: Annotated[Path | None, typer.Option(help="With --command: a folder whose files the server needs.")] = None,
+    isolation: Annotated[
+        Isolation | None, typer.Option(help="Without --command: the one tier that the plugin is to run in.")
+    ] = None,
 ) -> None:
     """Write a new plugin's folder: manifest, code, contracts, tests and a page; or that of a foreign MCP server."""
     folder, left_out = into / name, list[str]()
+    if command and isolation:
+        hint = "Write it into the manifest when the server is there: security_profile.isolation."
+        raise InvalidInput("--isolation is for a plugin of the house's own kind, not for a foreign server.", hint=hint)
     if command:
-        jail = ChosenJail(SESSION.settings.security)
+        jail = chosen_jail(SESSION.home, SESSION.settings.security)
         written, left_out = SESSION.run(write_foreign(folder, name, shlex.split(command), jail, files))
     else:
-        written = write_template(folder, name)
+        written = write_template(folder, name, isolation)
     following = [f"upgrade-loop plugin verify {folder}", f"upgrade-loop plugin install {folder}"]
 
     def human(out: Console) -> None:
@@ -240,7 +247,7 @@ def call(
     given = _object(sys.stdin.read() if arguments == "-" else arguments)
     if plugin is not None:
         with opened(plugin) as folder:
-            called = SESSION.run(call_package(folder, ChosenJail(SESSION.settings.security), named, given, _progress))
+            called = SESSION.run(call_package(folder, hosting(SESSION.home, SESSION.settings), named, given, _progress))
     else:
         with SESSION.store() as store:
             house = PluginHouse(SESSION.home, SESSION.settings, store)

@@ -1,0 +1,1 @@
+"""What the house needs to read, keep, run and watch plugins."""
