@@ -3,6 +3,7 @@
 Rules:
 - A stage is a route: the control, the candidate, and the candidate's share. A hot swap has no share: the candidate
   becomes the control. A `standard` replacement is registered and started when the old version has ended.
+- Callers are ranked once, when the first stage begins, where few are known; the route keeps their ranks from then on.
 - Every gate is judged on the ledger's exact counts since the stage began; the gateway is asked to write out what it
   still holds first, and when it does not answer the counts say so (`source_up`).
 - Every look is kept, with its counts and its reason.
@@ -14,6 +15,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
 
 from temporalio import activity
 
@@ -24,8 +27,11 @@ from activities.registration import Occasion
 from domain.errors import GatewayUnreachable
 from domain.plugins import LoadingStrategy
 from domain.rollouts import Metric, Rollout, RolloutDecision, Sample, StageGate
-from domain.routing import Route
+from domain.routing import HashId, Route, Unit
 from engines import rollouts as engine
+from engines.routing import FEW, ranked
+
+KNOWN_FOR: Final = timedelta(days=30)
 
 
 class RolloutActivities:
@@ -42,7 +48,7 @@ class RolloutActivities:
         if message.rollout.strategy is LoadingStrategy.STANDARD:
             await self._replace(message)
         else:
-            route = _route(message.rollout, stage.share)
+            route = await asyncio.to_thread(self._route, message.rollout, stage.share, message.at)
             if route.candidate is not None:
                 route = route.model_copy(update={"allowed_callers": stage.target_criteria.callers})
             await self._set(route)
@@ -58,7 +64,7 @@ class RolloutActivities:
         if rollout is None:
             return m.Done()
         if rollout.strategy is not LoadingStrategy.STANDARD:
-            await self._set(_shared(rollout, message.share))
+            await self._set(await asyncio.to_thread(self._shared, rollout, message.share, message.at))
         elif rollout.control is not None and message.share < 1:
             await self._set(Route(capability=rollout.capability, control=rollout.control))
         return m.Done()
@@ -119,6 +125,34 @@ class RolloutActivities:
             door = RegisteringDoor(GatewayDoor(gateway), desk, packages.path(candidate.digest), occasion)
             await bring_alone(door, candidate, packages.get(candidate.digest).contract)
 
+    def _route(self, rollout: Rollout, share: float, at: datetime) -> Route:
+        """Return the route of a stage."""
+        if rollout.strategy is LoadingStrategy.HOT_SWAP:
+            return Route(capability=rollout.capability, control=rollout.candidate)
+        return self._shared(rollout, share, at)
+
+    def _shared(self, rollout: Rollout, share: float, at: datetime) -> Route:
+        return Route(
+            capability=rollout.capability,
+            control=rollout.control,
+            candidate=rollout.candidate,
+            share=share,
+            unit=rollout.plan.unit,
+            salt=rollout.id,
+            hash_id=rollout.plan.hash_id,
+            population=self._population(rollout, at),
+            upgrade_id=rollout.upgrade_id,
+        )
+
+    def _population(self, rollout: Rollout, at: datetime) -> tuple[str, ...]:
+        """Return the callers who are ranked: those of the rollout's route, else those who are known now."""
+        if rollout.plan.unit is not Unit.CALLER or rollout.plan.hash_id is not HashId.XXH3:
+            return ()
+        route = self._store.routes.load().routes.get(rollout.capability)
+        if route is not None and route.salt == rollout.id:
+            return route.population
+        return ranked(rollout.id, self._store.calls.callers(rollout.capability, at - KNOWN_FOR, at, FEW))
+
     async def _flush(self) -> bool:
         try:
             async with self._context.gateway() as gateway:
@@ -150,22 +184,3 @@ class RolloutActivities:
             last_seen=counts.last_seen,
             source_up=source_up,
         )
-
-
-def _route(rollout: Rollout, share: float) -> Route:
-    """Return the route of a stage."""
-    if rollout.strategy is LoadingStrategy.HOT_SWAP:
-        return Route(capability=rollout.capability, control=rollout.candidate)
-    return _shared(rollout, share)
-
-
-def _shared(rollout: Rollout, share: float) -> Route:
-    return Route(
-        capability=rollout.capability,
-        control=rollout.control,
-        candidate=rollout.candidate,
-        share=share,
-        unit=rollout.plan.unit,
-        salt=rollout.id,
-        upgrade_id=rollout.upgrade_id,
-    )

@@ -44,7 +44,27 @@ def read_rollouts(path: Path) -> dict[str, RolloutConfiguration]:
     """
     document = read(path)
     section = document.section(ROLLOUTS_KEY)
-    return {str(name): _plan(document, str(name), content) for name, content in section.items()}
+    return {str(name): _plan(document, (ROLLOUTS_KEY, str(name)), content) for name, content in section.items()}
+
+
+def plan_in(path: Path, name: str = "") -> RolloutConfiguration:
+    """Return the plan of a file that is like `rollouts.yaml`, or holds the keys of one plan alone.
+
+    Args:
+        path: the file.
+        name: which plan; not needed where there is only one.
+
+    Raises:
+        ConfigurationInvalid: the file cannot be used, or it is not clear which plan is meant.
+    """
+    document = read(path)
+    if isinstance(document.data, dict) and "stages" in document.data:
+        return _plan(document, (), {"name": path.stem, **document.data})
+    plans = read_rollouts(path)
+    if not name and len(plans) != 1:
+        known = ", ".join(sorted(plans)) or "none"
+        raise ConfigurationInvalid(f"{path} has {len(plans)} plans: {known}.", hint="Say which one with --name.")
+    return plan_named(plans, name) if name else next(iter(plans.values()))
 
 
 def plan_named(plans: Mapping[str, RolloutConfiguration], name: str) -> RolloutConfiguration:
@@ -62,19 +82,21 @@ def plan_named(plans: Mapping[str, RolloutConfiguration], name: str) -> RolloutC
     )
 
 
-def _plan(document: Document, name: str, content: Any) -> RolloutConfiguration:
+def _plan(document: Document, place: tuple[str, ...], content: Any) -> RolloutConfiguration:
+    """Return the plan that stands at a place of a document."""
     if not isinstance(content, dict):
         raise ConfigurationInvalid(
-            f"{ROLLOUTS_KEY}.{name} in {document.path} is {shown(content)}; expected a plan with `stages`."
+            f"{'.'.join(place)} in {document.path} is {shown(content)}; expected a plan with `stages`."
         )
+    named = {"name": place[-1]} if place else {}
     try:
-        return RolloutConfiguration.model_validate({"name": name, **content})
+        return RolloutConfiguration.model_validate({**named, **content})
     except ValidationError as error:
         raise explain(
             error,
-            lambda location: f"{document.path}{document.at((ROLLOUTS_KEY, name, *location))}",
+            lambda location: f"{document.path}{document.at((*place, *location))}",
             (*RolloutConfiguration.model_fields, *_known_below(content)),
-            prefix=f"{ROLLOUTS_KEY}.{name}.",
+            prefix="".join(f"{key}." for key in place),
         ) from error
 
 

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from domain.base import Model, Moment, Share
 from domain.plugins import LoadingStrategy
-from domain.routing import PluginVersion, Unit
+from domain.routing import HashId, PluginVersion, Unit
 
 
 class GateCondition(StrEnum):
@@ -108,10 +108,17 @@ class RolloutStage(Model):
 
 
 class RolloutConfiguration(Model):
-    """A named sequence of stages."""
+    """A named sequence of stages.
+
+    Attributes:
+        unit: what is assigned to a version as a whole.
+        hash_id: how units are placed.
+        check_every: how often the gates are looked at.
+    """
 
     name: str
     unit: Unit = Unit.CALLER
+    hash_id: HashId = HashId.XXH3
     check_every: timedelta = Field(default=timedelta(minutes=15), gt=timedelta(0))
     stages: tuple[RolloutStage, ...] = Field(min_length=1)
 

@@ -4,6 +4,7 @@ Rules:
 - A table is immutable and numbered; a change is a new table with the next generation.
 - A capability has one control (absent while the capability is new) and at most one candidate.
 - The allow-list is served by the candidate whatever the share; it is how a stage can be internal at 0 %.
+- How units are placed is pinned by its id in the route: no release moves the callers of a rollout that runs.
 
 Not here: the hash that places a unit (`engines/routing.py`).
 """
@@ -26,6 +27,14 @@ class Unit(StrEnum):
     AGENT = "agent"
     SESSION = "session"
     CALL = "call"
+
+
+class HashId(StrEnum):
+    """How units are placed; an id means the same placement for ever."""
+
+    XXH3 = "xxh3-64/1"
+    GROWTHBOOK = "growthbook-v2"
+    UNLEASH = "unleash-murmur3"
 
 
 class VariantName(StrEnum):
@@ -54,6 +63,9 @@ class Route(Model):
     Attributes:
         share: part of the units that the candidate serves, in [0, 1].
         salt: seeds the placement, so that two rollouts choose different callers.
+        hash_id: how units are placed.
+        population: the callers known when the rollout began, by their hashes and in the order of their ranks, where
+            they are so few that a share of slots may hold none of them; else empty.
         allowed_callers: callers whom the candidate serves whatever the share.
         upgrade_id: the upgrade that put the candidate here.
     """
@@ -64,6 +76,8 @@ class Route(Model):
     share: Share = 0.0
     unit: Unit = Unit.CALLER
     salt: str = ""
+    hash_id: HashId = HashId.XXH3
+    population: tuple[str, ...] = ()
     allowed_callers: tuple[str, ...] = ()
     upgrade_id: str | None = None
 

@@ -1,66 +1,58 @@
 """Spec 4.1 and 5.1, assignment - decides which version of a capability answers a caller.
 
 Rules:
-- A unit's slot depends on the salt and the unit alone: it is the same in every process, on every day, on every system.
 - The candidate owns the slots from 0 up to its share, so a growing share takes nobody back to the control.
+- Where callers are few, a share of slots may hold none of them, or all. Then it is their ranks that count: the
+  candidate serves the first `ceil(share * callers)` of those known when the rollout began. That is nested like slots
+  are, and never empty. Who comes later is placed by slot.
 - An allowed caller is served by the candidate whatever the share; a missing candidate leaves everything to the control.
-- `HASH_ID` names the placement. Another hash, or another way to seed it, is another id and never a silent change.
 
-Not here: who the caller is and what happens when the version fails (`gateway/`).
+Not here: who the caller is and what happens when the version fails (`gateway/`), slots (`engines/placement.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import ceil
 from typing import Final
 
-import xxhash
-
 from domain.routing import Route, VariantName
+from engines.placement import slot, slots_of
 
-HASH_ID: Final = "xxh3-64/1"
-SLOTS: Final = 10_000
-
-
-def slot(salt: str, unit: str) -> int:
-    """Place a unit in one of the slots 0..9999.
-
-    The salt's XXH3-64 seeds the unit's XXH3-64, and the 64 bits are scaled by multiply-shift (Lemire, "Fast random
-    integer generation in an interval", ACM TOMACS 29(1), 2019), which favours no slot by more than 1 in 2^50.
-
-    Args:
-        salt: text that belongs to one rollout; another salt is an independent placement.
-        unit: id of the caller, agent, session or call that is placed as a whole.
-
-    Returns:
-        A number from 0 to 9999.
-    """
-    seed = xxhash.xxh3_64_intdigest(_bytes(salt))
-    return (xxhash.xxh3_64_intdigest(_bytes(unit), seed=seed) * SLOTS) >> 64
+FEW: Final = 200
+"""Callers; with more of them a share of 1 % holds somebody in 87 of 100 placements."""
+ROUNDING: Final = 1e-9
 
 
-def slots_of(share: float) -> int:
-    """Return how many slots, counted from 0, a share in [0, 1] owns."""
-    return round(share * SLOTS)
-
-
-def choose(route: Route, unit: str, caller: str) -> VariantName | None:
+def choose(route: Route, unit: str, caller: str, caller_hash: str = "") -> VariantName | None:
     """Choose the version that answers.
 
     Args:
         route: who serves the capability.
         unit: id of what the route assigns as a whole (`route.unit` says which kind).
         caller: id of the caller, looked up in the route's allow-list.
+        caller_hash: the caller as the ledger knows it, looked up in the route's population.
 
     Returns:
         The variant, or None when the capability is new and not yet enabled for this caller.
     """
-    if route.candidate is not None and (
-        caller in route.allowed_callers or slot(route.salt, unit) < slots_of(route.share)
-    ):
+    if route.candidate is not None and (caller in route.allowed_callers or _is_in_share(route, unit, caller_hash)):
         return VariantName.CANDIDATE
     return VariantName.CONTROL if route.control is not None else None
 
 
-def _bytes(text: str) -> bytes:
-    # A lone surrogate, which JSON can carry, gets a place like any other text instead of an exception.
-    return text.encode("utf-8", "surrogatepass")
+def ranked(salt: str, callers: Iterable[str]) -> tuple[str, ...]:
+    """Return callers in the order in which a growing share takes them in; nobody if they are not few."""
+    known = set(callers)
+    return tuple(sorted(known, key=lambda caller: (slot(salt, caller), caller))) if len(known) < FEW else ()
+
+
+def cohort_size(share: float, callers: int) -> int:
+    """Return how many of `callers` a share in [0, 1] takes in; somebody as soon as it is not 0."""
+    return ceil(share * callers - ROUNDING)
+
+
+def _is_in_share(route: Route, unit: str, caller_hash: str) -> bool:
+    if caller_hash in route.population:
+        return route.population.index(caller_hash) < cohort_size(route.share, len(route.population))
+    return slot(route.salt, unit, route.hash_id) < slots_of(route.share, route.hash_id)

@@ -86,7 +86,7 @@ class RoutedTool:
         """Return which version answers a call, None when the method is not yet open to the caller."""
         if not call_id and self.route.unit is Unit.CALL:
             return self._any_variant()
-        chosen = choose(self.route, caller.unit(self.route.unit, call_id), caller.name)
+        chosen = choose(self.route, caller.unit(self.route.unit, call_id), caller.name, caller.hash)
         if chosen is VariantName.CANDIDATE and chosen not in self.signatures:
             chosen = VariantName.CONTROL
         return chosen if chosen in self.signatures else None
@@ -181,4 +181,5 @@ def _openness(tool: RoutedTool) -> list[str]:
     if VariantName.CONTROL in tool.signatures:
         return []
     route = tool.route
-    return [str(route.share), route.salt, route.unit, *route.allowed_callers]
+    who = [*route.allowed_callers, "", *route.population]
+    return [str(route.share), route.salt, route.hash_id, route.unit, *who]

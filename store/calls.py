@@ -83,6 +83,19 @@ class Calls:
             n, bad, slow_ones, callers, mean, last = session.connection().execute(query).one()
         return CallCounts(n=n, bad=bad, slow=slow_ones, callers=callers, mean_ms=mean, last_seen=last)
 
+    def callers(self, capability: str, since: datetime, until: datetime, most: int) -> list[str]:
+        """Return who called a capability in a window, by their hashes; `most` of them at the most, in no order.
+
+        Cost: one pass over the capability's attempts in the window, found by index.
+        """
+        query = (
+            select(distinct(col(CallRow.caller)))
+            .where(col(CallRow.capability) == capability, _within(since, until))
+            .limit(most)
+        )
+        with self._sessions.reading() as session:
+            return list(session.connection().execute(query).scalars())
+
     def usage(self, since: datetime, until: datetime) -> list[MethodUsage]:
         """Return how each version of each method was used in a window, most used first.
 

@@ -20,7 +20,7 @@ import typer
 
 from config.home import Home
 from domain.errors import InvalidInput, UpgradeLoopError
-from worker.commands import audit, config, cycle, opportunities, plugin, rollouts, run, upgrades
+from worker.commands import audit, config, cycle, opportunities, plugin, rollout, rollouts, run, upgrades
 from worker.commands.demo import demo
 from worker.commands.doctor import doctor
 from worker.commands.session import SESSION
@@ -46,6 +46,7 @@ for name, noun in (
     ("opportunities", opportunities.app),
     ("upgrades", upgrades.app),
     ("rollouts", rollouts.app),
+    ("rollout", rollout.app),
     ("plugin", plugin.app),
     ("config", config.app),
     ("audit", audit.app),

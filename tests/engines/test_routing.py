@@ -1,18 +1,17 @@
-"""Spec 4.1 and 5.1, assignment: placement is pinned, even, independent between salts, and never moves anybody back."""
+"""Assignment: a growing share never moves anybody back, and serves somebody however few callers there are."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import pytest
-import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency, chisquare
 
-from domain.routing import PluginVersion, Route, VariantName
+from domain.routing import HashId, PluginVersion, Route, VariantName
 from domain.versions import SemanticVersion
-from engines.routing import HASH_ID, SLOTS, choose, slot, slots_of
+from engines.placement import slot
+from engines.routing import FEW, choose, cohort_size, ranked
 
 USERS = [f"user-{number}" for number in range(20_000)]
 OLD = PluginVersion(plugin="text", version=SemanticVersion("1.0.0"), digest="a" * 64)
@@ -23,53 +22,6 @@ def route(share: float, *, salt: str = "rollout-1", control: PluginVersion | Non
     return Route.model_validate(
         {"capability": "text", "control": control, "candidate": NEW, "share": share, "salt": salt, **fields}
     )
-
-
-@pytest.mark.parametrize(
-    ("salt", "unit", "expected"),
-    [
-        ("", "", 2546),
-        ("rollout-1", "alice", 4918),
-        ("rollout-1", "bob", 1758),
-        ("rollout-2", "alice", 344),
-        ("salz", "Jürgen 🦀", 2001),
-        ("s", "x" * 1000, 9880),
-    ],
-)
-def test_placement_is_pinned_so_that_no_release_moves_a_running_rollout(salt: str, unit: str, expected: int) -> None:
-    assert HASH_ID == "xxh3-64/1"
-    assert slot(salt, unit) == expected
-
-
-def test_the_hash_is_the_published_xxh3() -> None:
-    # xxHash's own specification gives this value for empty input and seed 0.
-    assert xxhash.xxh3_64_intdigest(b"", seed=0) == 0x2D06800538D394C2
-
-
-@given(st.text(), st.text())
-def test_every_text_has_a_slot(salt: str, unit: str) -> None:
-    assert 0 <= slot(salt, unit) < SLOTS
-
-
-def test_a_lone_surrogate_has_a_slot_too() -> None:
-    assert 0 <= slot("salt", "\ud800") < SLOTS
-
-
-@pytest.mark.parametrize("salt", ["a", "b", "rollout-upgrade-text"])
-def test_slots_are_even(salt: str) -> None:
-    bins = [0] * 50
-    for user in USERS:
-        bins[slot(salt, user) * 50 // SLOTS] += 1
-
-    assert chisquare(bins).pvalue > 0.001
-
-
-def test_two_salts_place_independently() -> None:
-    table = [[0, 0], [0, 0]]
-    for user in USERS:
-        table[slot("first", user) < 1_000][slot("second", user) < 1_000] += 1
-
-    assert chi2_contingency(table, correction=False).pvalue > 0.001
 
 
 def test_a_growing_share_moves_nobody_back() -> None:
@@ -117,8 +69,56 @@ def test_without_a_candidate_the_control_answers_even_an_allowed_caller() -> Non
     assert choose(route(1.0, candidate=None, control=None), "owner", "owner") is None
 
 
-@pytest.mark.parametrize(
-    ("share", "slots"), [(0.0, 0), (0.00004, 0), (0.0001, 1), (0.05, 500), (1 / 3, 3333), (1, SLOTS)]
-)
-def test_a_share_is_so_many_slots(share: float, slots: int) -> None:
-    assert slots_of(share) == slots
+FEW_CALLERS = [f"caller-{number}" for number in range(7)]
+
+
+def served(share: float, callers: list[str], known: list[str]) -> set[str]:
+    """Return whom the candidate serves, where `known` called before the rollout began."""
+    routed = route(share, population=ranked("rollout-1", known))
+    return {caller for caller in callers if choose(routed, f"name of {caller}", "", caller) is VariantName.CANDIDATE}
+
+
+@pytest.mark.parametrize("callers", [1, 2, 5, 20, 199])
+def test_a_share_of_few_callers_is_never_empty_and_never_too_large(callers: int) -> None:
+    known = [f"caller-{number}" for number in range(callers)]
+    for percent in (1, 5, 25, 50, 99):
+        assert len(served(percent / 100, known, known)) == -(-percent * callers // 100)
+    assert not served(0, known, known)
+    assert served(1, known, known) == set(known)
+
+
+def test_ranks_are_nested_so_that_a_growing_share_keeps_all_it_has() -> None:
+    growth = [served(share, FEW_CALLERS, FEW_CALLERS) for share in (0.01, 0.2, 0.5, 0.8, 1)]
+    assert all(before < after for before, after in pairwise(growth))
+
+
+def test_who_comes_later_is_placed_by_slot_and_moves_nobody() -> None:
+    later = [f"later-{number}" for number in range(1_000)]
+    before = served(0.25, FEW_CALLERS, FEW_CALLERS)
+    both = served(0.25, [*FEW_CALLERS, *later], FEW_CALLERS)
+    assert both - set(later) == before
+    assert {caller for caller in later if slot("rollout-1", f"name of {caller}") < 2_500} == both & set(later)
+
+
+def test_two_rollouts_rank_their_callers_differently() -> None:
+    assert ranked("one", FEW_CALLERS) != ranked("another", FEW_CALLERS)
+    assert ranked("one", [*FEW_CALLERS, *FEW_CALLERS]) == ranked("one", FEW_CALLERS)
+
+
+def test_many_callers_are_not_ranked() -> None:
+    assert len(ranked("salt", map(str, range(FEW - 1)))) == FEW - 1
+    assert ranked("salt", map(str, range(FEW))) == ()
+
+
+@pytest.mark.parametrize(("share", "callers", "size"), [(0, 5, 0), (0.01, 1, 1), (0.1, 30, 3), (0.3, 10, 3), (1, 7, 7)])
+def test_a_cohort_is_rounded_up_and_no_rounding_error_adds_anybody(share: float, callers: int, size: int) -> None:
+    assert cohort_size(share, callers) == size
+
+
+@pytest.mark.parametrize("hash_id", list(HashId))
+def test_a_route_says_how_it_places(hash_id: HashId) -> None:
+    chosen = {u for u in USERS if choose(route(0.3, hash_id=hash_id), u, u) is VariantName.CANDIDATE}
+    assert chosen == {
+        user for user in USERS if slot("rollout-1", user, hash_id) < 3_000 + (hash_id is HashId.GROWTHBOOK)
+    }
+    assert len(chosen) / len(USERS) == pytest.approx(0.3, abs=0.015)
