@@ -8,13 +8,14 @@ Rules:
   still holds first, and when it does not answer the counts say so (`source_up`).
 - Every look is kept, with its counts and its reason.
 
-Not here: the judgement (`engines/rollouts.py`).
+- A candidate in quarantine is a tripwire: it goes, whatever was counted.
+
+Not here: the judgement (`engines/rollouts.py`), the counts (`activities/counts.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,11 +23,12 @@ from temporalio import activity
 
 from activities import messages as m
 from activities.context import LOOP, Context, beating
+from activities.counts import LedgerCounts
 from activities.loading import GatewayDoor, RegisteringDoor, bring_alone, desk_of, put_in_force
 from activities.registration import Occasion
 from domain.errors import GatewayUnreachable
-from domain.plugins import LoadingStrategy
-from domain.rollouts import Metric, Rollout, RolloutDecision, Sample, StageGate
+from domain.plugins import LoadingStrategy, PluginState
+from domain.rollouts import Evidence, Rollout, RolloutDecision
 from domain.routing import HashId, Route, Unit
 from engines import rollouts as engine
 from engines.routing import FEW, ranked
@@ -83,9 +85,9 @@ class RolloutActivities:
     @activity.defn
     async def judge_stage(self, message: m.JudgeInput) -> RolloutDecision:
         """Read the counts of the running stage and decide what to do."""
-        source_up = await self._flush()
-        samples = await asyncio.to_thread(lambda: tuple(self._samples(message, source_up=source_up)))
-        decision = engine.decide(message.rollout.plan, message.state, samples, message.at)
+        source_up, tripwire = await self._asked(message.rollout)
+        evidence = await asyncio.to_thread(self._evidence, message, tripwire, source_up=source_up)
+        decision = engine.decide(message.rollout.plan, message.state, evidence, message.at)
         stage = message.rollout.plan.stages[message.state.index].name
         await asyncio.to_thread(self._store.gate_log.append, message.rollout.id, stage, decision, message.at)
         return decision
@@ -153,34 +155,19 @@ class RolloutActivities:
             return route.population
         return ranked(rollout.id, self._store.calls.callers(rollout.capability, at - KNOWN_FOR, at, FEW))
 
-    async def _flush(self) -> bool:
+    def _evidence(self, message: m.JudgeInput, tripwire: str, *, source_up: bool) -> Evidence:
+        rollout, state = message.rollout, message.state
+        counts = LedgerCounts.read(self._store.calls, rollout, state, message.at, source_up=source_up)
+        return Evidence(samples=counts.samples(rollout.plan.gates_of(state.index)), tripwire=tripwire)
+
+    async def _asked(self, rollout: Rollout) -> tuple[bool, str]:
+        """Let the gateway write out its ledger; return whether it did, and whether the candidate touched a tripwire."""
         try:
             async with self._context.gateway() as gateway:
                 await gateway.flush()
+                status = await gateway.status()
         except GatewayUnreachable:
-            return False
-        return True
-
-    def _samples(self, message: m.JudgeInput, *, source_up: bool) -> Iterator[Sample]:
-        for gate in message.rollout.plan.gates_of(message.state.index):
-            yield self._sample(message, gate, source_up=source_up)
-
-    def _sample(self, message: m.JudgeInput, gate: StageGate, *, source_up: bool) -> Sample:
-        on_latency = gate.metric is not Metric.ERROR_RATE
-        counts = self._store.calls.counts(
-            message.rollout.capability,
-            message.rollout.candidate.id,
-            since=message.state.started_at,
-            until=message.at,
-            slow_over_ms=gate.threshold if on_latency else None,
-        )
-        return Sample(
-            metric=gate.metric,
-            threshold=gate.threshold,
-            n=counts.n,
-            bad=counts.slow if on_latency else counts.bad,
-            window_start=message.state.started_at,
-            window_end=message.at,
-            last_seen=counts.last_seen,
-            source_up=source_up,
-        )
+            return False, ""
+        digest = rollout.candidate.digest
+        sick = (one for one in status.versions if one.version.digest == digest and one.state is PluginState.QUARANTINED)
+        return True, next((f"{one.version.id} is in quarantine: {one.reason}." for one in sick), "")

@@ -138,22 +138,24 @@ class OutcomeReport(Model):
     reported_at: Moment
 
 
-class CallCounts(Model):
-    """What happened to the calls of one version in one window.
+class CallSlice(Model):
+    """What happened to the calls of one version in one slice of time.
 
     Attributes:
+        index: which slice, counted from 0.
         n: attempts that say something about the version.
         bad: those that failed through the version's fault.
-        slow: those slower than `slow_over_ms`, failed ones included; 0 when no limit was asked for.
-        mean_ms: mean duration, None without calls.
+        slow: for each limit that was asked for, those slower than it.
+        callers: how many called.
     """
 
-    n: int = Field(default=0, ge=0)
-    bad: int = Field(default=0, ge=0)
-    slow: int = Field(default=0, ge=0)
-    callers: int = Field(default=0, ge=0)
-    mean_ms: float | None = None
-    last_seen: Moment | None = None
+    version: str
+    index: int
+    n: int
+    bad: int
+    slow: tuple[int, ...] = ()
+    callers: int = 0
+    last_seen: Moment
 
 
 class MethodUsage(Model):

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from domain.base import Model, Moment, Share
 from domain.plugins import LoadingStrategy
-from domain.routing import HashId, PluginVersion, Unit
+from domain.routing import HashId, PluginVersion, Unit, VariantName
 
 
 class GateCondition(StrEnum):
@@ -27,6 +27,7 @@ class GateCondition(StrEnum):
 
     LESS_THAN = "less_than"
     GREATER_THAN = "greater_than"
+    RELATIVE_TO_CONTROL = "relative_to_control"
 
 
 class GateFailureAction(StrEnum):
@@ -54,18 +55,24 @@ class StageGate(Model):
     """A condition that must be proved before a stage may end.
 
     Attributes:
-        threshold: an error rate in [0, 1], or milliseconds for a latency percentile.
+        threshold: an error rate in [0, 1], or milliseconds for a latency percentile; relative to the control, how many
+            times as often calls may be bad.
+        floor: relative to the control, the error rate below which more is never too much.
     """
 
     metric: Metric
     condition: GateCondition = GateCondition.LESS_THAN
     threshold: float = Field(gt=0)
+    floor: float = Field(default=0.005, gt=0, lt=1)
     evaluation_window: timedelta
     on_failure: GateFailureAction = GateFailureAction.ROLLBACK
 
     @model_validator(mode="after")
-    def _a_rate_is_below_one(self) -> Self:
-        if self.metric is Metric.ERROR_RATE and self.threshold >= 1:
+    def _a_threshold_fits_its_metric(self) -> Self:
+        relative = self.condition is GateCondition.RELATIVE_TO_CONTROL
+        if relative and self.metric is not Metric.ERROR_RATE:
+            raise ValueError(f"only error_rate can be relative to the control; {self.metric} needs its milliseconds")
+        if self.metric is Metric.ERROR_RATE and self.threshold >= 1 and not relative:
             raise ValueError(f"an error rate is a share of calls, below 1; {self.threshold} is not (0.05 is 5 %)")
         return self
 
@@ -83,6 +90,9 @@ class RolloutStage(Model):
         traffic_percentage: share of the units, in percent; 0 serves the target callers only.
         duration: the least time the stage lasts.
         max_duration: the most it may last when its gates stay unproved; three durations when not given.
+        warm_up: time at the stage's beginning whose calls no gate counts.
+        no_data_grace: how long no call at all is waited for; a day when not given, or the longest duration if that is
+            shorter.
         min_calls: calls of the candidate below which no gate can be proved good.
     """
 
@@ -90,6 +100,8 @@ class RolloutStage(Model):
     traffic_percentage: float = Field(ge=0, le=100)
     duration: timedelta = Field(gt=timedelta(0))
     max_duration: timedelta | None = None
+    warm_up: timedelta = Field(default=timedelta(0), ge=timedelta(0))
+    no_data_grace: timedelta | None = None
     target_criteria: TargetCriteria = TargetCriteria()
     gates: tuple[StageGate, ...] = ()
     auto_rollback: AutoRollback = AutoRollback()
@@ -105,6 +117,17 @@ class RolloutStage(Model):
     def longest(self) -> timedelta:
         """How long the stage may last at most."""
         return self.max_duration or 3 * self.duration
+
+    @property
+    def patience(self) -> timedelta:
+        """How long the stage waits for its first call before a person is asked."""
+        return self.no_data_grace or min(timedelta(days=1), self.longest)
+
+    @model_validator(mode="after")
+    def _warms_up_in_time(self) -> Self:
+        if self.warm_up >= self.duration:
+            raise ValueError(f"stage {self.name} lasts {self.duration} and warms up for {self.warm_up} of it")
+        return self
 
 
 class RolloutConfiguration(Model):
@@ -154,9 +177,11 @@ class Sample(Model):
         n: calls of the candidate that count.
         bad: those on the wrong side: failed, or slower than the gate's threshold.
         threshold: the gate's threshold these counts were taken for; None serves every gate of the metric.
+        variant: whose calls they are.
     """
 
     metric: Metric
+    variant: VariantName = VariantName.CANDIDATE
     n: int = Field(ge=0)
     bad: int = Field(ge=0)
     window_start: Moment
@@ -170,6 +195,19 @@ class Sample(Model):
         if self.bad > self.n:
             raise ValueError(f"{self.bad} bad calls of {self.n}")
         return self
+
+
+class Evidence(Model):
+    """What a look at a rollout sees.
+
+    Attributes:
+        samples: counts since the stage began: for each gate one for the whole time, or consecutive slices of it. A gate
+            with a threshold of its own takes the samples that name it.
+        tripwire: why the candidate must not go on whatever the counts say; empty when it may.
+    """
+
+    samples: tuple[Sample, ...] = ()
+    tripwire: str = ""
 
 
 class GateVerdict(StrEnum):

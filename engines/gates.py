@@ -1,80 +1,68 @@
 """Spec 5.2, gates - decides what counts prove about a gate: bad, good, or nothing yet.
 
-A gate limits the share p of bad calls: p < limit. Two e-processes are read from the counts n and k (bad):
-
-    e_bad(n, k)  = integral over p > limit of L(p)/L(limit) d prior     against "p <= limit"
-    e_good(n, k) = integral over p < limit of L(p)/L(limit) d prior     against "p >= limit"
-
-with L(p) = p^k (1-p)^(n-k) and the prior Beta(1/2, 1/2) truncated to its side. Each is a supermartingale whatever the
-true p on the other side, so by Ville's inequality it reaches 1/alpha with probability at most alpha, however often one
-looks (Ville 1939; Robbins 1970, Ann. Math. Statist. 41(5); Ramdas et al. 2023, Statist. Sci. 38(4)).
+A gate limits the share of bad calls, or how many times as often the candidate is bad as the control.
 
 Rules:
 - Bad is proved at 1000 : 1: a rollout may take back a sound version in at most 1 of 100 cases, and has about ten gates
   in all its stages. Good is proved at 20 : 1, the 95 % of the spec's experiments.
 - Bad needs no minimum of calls; good needs the stage's `min_calls`.
-- Slices of time may be given one by one. Every slice is also a starting point for harm, the j-th with the weight
-  1/(j(j+1)), so that a version that decays late is found though it was good for long; the mixture is an e-process too.
+- A version that decays late, good though it was for long, is found by a detector that starts anew with every slice of
+  time; it is mistaken once in 10,000 slices at most, on the limit itself, and far more rarely below it.
 - A latency gate is the same gate on "slower than the threshold": 5 % of the calls for p95, 1 % for p99.
+- Relative to the control a candidate is bad when it is bad too often, and above the floor as well: with a control that
+  never fails, a single failure would be "twice as many". It is good when it is not worse, or below the floor.
 - Harm that was counted stays proved when the source goes down. Otherwise a source that is down or late makes the gate
   BLIND. No calls at all is UNKNOWN, never good.
 
-Not here: what a verdict leads to (`engines/rollouts.py`).
+What the constants cost and find is simulated in `benchmarks/gate_table.py`.
+
+Not here: how strong evidence is (`engines/evidence.py`), what a verdict leads to (`engines/rollouts.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from math import exp, inf, log
-from typing import Final
-
-from scipy.special import betainc, betaincc, betaln
+from typing import Final, NamedTuple
 
 from domain.rollouts import GateCondition, GateEvaluation, GateVerdict, Metric, Sample, StageGate
+from domain.routing import VariantName
+from engines.evidence import (
+    Counts,
+    Pair,
+    calls_to_prove,
+    detector,
+    detector_worse,
+    log_e_above,
+    log_e_below,
+    log_e_better,
+    log_e_worse,
+    total,
+)
 
 ALPHA_BAD: Final = 0.001
 ALPHA_GOOD: Final = 0.05
+SLICES_BETWEEN_FALSE_ALARMS: Final = 10_000
+BAD, GOOD, DECAYED = log(1 / ALPHA_BAD), log(1 / ALPHA_GOOD), log(SLICES_BETWEEN_FALSE_ALARMS)
 SLOW_SHARE: Final = {Metric.LATENCY_P95: 0.05, Metric.LATENCY_P99: 0.01}
-PRIOR: Final = 0.5
+NOTHING: Final = Counts(0, 0)
+
+
+class _Evidence(NamedTuple):
+    """Logarithms: of the evidence for harm, of what a late decay gives, and of the evidence that all is well."""
+
+    harm: float
+    decay: float
+    good: float
 
 
 def limit_of(gate: StageGate) -> float:
-    """Return the share of bad calls, in (0, 1), at which the gate turns."""
+    """Return the share of bad calls, in (0, 1), at which the gate turns; the floor of one that is relative."""
+    if gate.condition is GateCondition.RELATIVE_TO_CONTROL:
+        return gate.floor
     return SLOW_SHARE.get(gate.metric, gate.threshold)
-
-
-def log_e_above(limit: float, n: int, bad: int) -> float:
-    """Return the log of the evidence that more than `limit` of the calls are bad.
-
-    Args:
-        limit: share in (0, 1).
-        n: calls, >= 0.
-        bad: those that were bad, 0..n.
-    """
-    a, b = PRIOR + bad, PRIOR + n - bad
-    mass = _log(betaincc(a, b, limit)) - _log(betaincc(PRIOR, PRIOR, limit))
-    return float(betaln(a, b) - betaln(PRIOR, PRIOR)) + mass - _log_likelihood(limit, n, bad)
-
-
-def log_e_below(limit: float, n: int, bad: int) -> float:
-    """Return the log of the evidence that fewer than `limit` of the calls are bad; arguments as `log_e_above`."""
-    a, b = PRIOR + bad, PRIOR + n - bad
-    mass = _log(betainc(a, b, limit)) - _log(betainc(PRIOR, PRIOR, limit))
-    return float(betaln(a, b) - betaln(PRIOR, PRIOR)) + mass - _log_likelihood(limit, n, bad)
-
-
-def calls_to_prove(limit: float, bad: int = 0) -> int:
-    """Return how many calls, `bad` of them bad, prove that fewer than `limit` are bad."""
-    low, high = bad, max(1, bad)
-    while log_e_below(limit, high, bad) < log(1 / ALPHA_GOOD):
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = log_e_below(limit, middle, bad) >= log(1 / ALPHA_GOOD)
-        low, high = (low, middle) if enough else (middle, high)
-    return high
 
 
 def evaluate(gate: StageGate, samples: Sequence[Sample], min_calls: int, oldest: datetime) -> GateEvaluation:
@@ -82,7 +70,8 @@ def evaluate(gate: StageGate, samples: Sequence[Sample], min_calls: int, oldest:
 
     Args:
         gate: the gate.
-        samples: its counts since the stage began, whole or in consecutive slices.
+        samples: its counts since the stage began, whole or in consecutive slices; the control's too, in the same
+            slices, if it is relative.
         min_calls: calls below which nothing is proved good.
         oldest: counts that end before this moment are too late to trust.
 
@@ -90,13 +79,14 @@ def evaluate(gate: StageGate, samples: Sequence[Sample], min_calls: int, oldest:
         The verdict with the counts it rests on.
     """
     ordered = sorted(samples, key=lambda sample: sample.window_start)
-    n, bad = sum(sample.n for sample in ordered), sum(sample.bad for sample in ordered)
+    own = [sample for sample in ordered if sample.variant is VariantName.CANDIDATE]
+    counts = total([Counts(sample.n, sample.bad) for sample in own])
     verdict, reason = _verdict(gate, ordered, min_calls, oldest)
     return GateEvaluation(
         metric=gate.metric,
         threshold=gate.threshold,
-        n=n,
-        bad=bad,
+        n=counts.n,
+        bad=counts.bad,
         verdict=verdict,
         reason=reason,
         on_failure=gate.on_failure,
@@ -104,45 +94,77 @@ def evaluate(gate: StageGate, samples: Sequence[Sample], min_calls: int, oldest:
 
 
 def _verdict(gate: StageGate, ordered: Sequence[Sample], min_calls: int, oldest: datetime) -> tuple[GateVerdict, str]:
-    if any(later.window_start < earlier.window_end for earlier, later in pairwise(ordered)):
+    own = [sample for sample in ordered if sample.variant is VariantName.CANDIDATE]
+    if any(later.window_start < earlier.window_end for earlier, later in pairwise(own)):
         return GateVerdict.BLIND, f"{gate.metric}: its slices overlap, so calls would be counted twice."
-    limit, counts = limit_of(gate), [(sample.n, sample.bad) for sample in ordered]
-    n, bad = sum(count[0] for count in counts), sum(count[1] for count in counts)
-    against, in_favour = _evidence(gate, limit, counts)
-    seen = f"{gate.metric}: {bad} bad of {n} calls, limit {limit:.3g}"
-    if against >= log(1 / ALPHA_BAD):
-        return GateVerdict.PROVED_BAD, f"{seen}; evidence of harm {_odds(against)}."
-    blind = _blindness(ordered, oldest)
+    slices = _paired(ordered)
+    counts = total([pair.candidate for pair in slices])
+    evidence = _relative(gate, slices) if _is_relative(gate) else _absolute(gate, [pair.candidate for pair in slices])
+    seen = _seen(gate, counts, total([pair.control for pair in slices]))
+    if evidence.harm >= BAD:
+        return GateVerdict.PROVED_BAD, f"{seen}; evidence of harm {_odds(evidence.harm)}."
+    if evidence.decay >= DECAYED:
+        return GateVerdict.PROVED_BAD, f"{seen}; it was good and decayed, evidence {_odds(evidence.decay)}."
+    blind = _blindness(own, oldest)
     if blind:
         return GateVerdict.BLIND, f"{gate.metric}: {blind}."
-    if n == 0:
+    if counts.n == 0:
         return GateVerdict.UNKNOWN, f"{gate.metric}: no calls yet; silence proves nothing."
-    if n < min_calls:
+    if counts.n < min_calls:
         return GateVerdict.UNKNOWN, f"{seen}; at least {min_calls} calls are asked for."
-    if in_favour >= log(1 / ALPHA_GOOD):
-        return GateVerdict.PROVED_GOOD, f"{seen}; evidence that it holds {_odds(in_favour)}."
-    return GateVerdict.UNKNOWN, f"{seen}; {_missing(gate, limit, n, bad)}"
+    if evidence.good >= GOOD:
+        return GateVerdict.PROVED_GOOD, f"{seen}; evidence that it holds {_odds(evidence.good)}."
+    return GateVerdict.UNKNOWN, f"{seen}; {_missing(gate, counts)}"
 
 
-def _evidence(gate: StageGate, limit: float, counts: Sequence[tuple[int, int]]) -> tuple[float, float]:
-    """Return the log evidence against the gate and for it."""
-    n, bad = sum(count[0] for count in counts), sum(count[1] for count in counts)
+def _is_relative(gate: StageGate) -> bool:
+    return gate.condition is GateCondition.RELATIVE_TO_CONTROL
+
+
+def _paired(ordered: Sequence[Sample]) -> list[Pair]:
+    """Return the candidate's slices, each with what the control did in the same time."""
+    control = {
+        (sample.window_start, sample.window_end): Counts(sample.n, sample.bad)
+        for sample in ordered
+        if sample.variant is VariantName.CONTROL
+    }
+    return [
+        Pair(Counts(one.n, one.bad), control.get((one.window_start, one.window_end), NOTHING))
+        for one in ordered
+        if one.variant is VariantName.CANDIDATE
+    ]
+
+
+def _absolute(gate: StageGate, slices: Sequence[Counts]) -> _Evidence:
+    limit, (n, bad) = limit_of(gate), total(slices)
     if gate.condition is GateCondition.GREATER_THAN:
-        flipped = [(count, count - wrong) for count, wrong in counts]
-        return _from_any_start(1 - limit, flipped), log_e_above(limit, n, bad)
-    return _from_any_start(limit, counts), log_e_below(limit, n, bad)
+        flipped = [Counts(one.n, one.n - one.bad) for one in slices]
+        return _Evidence(
+            log_e_above(1 - limit, n, n - bad), _highest(detector(1 - limit, flipped)), log_e_above(limit, n, bad)
+        )
+    return _Evidence(log_e_above(limit, n, bad), _highest(detector(limit, slices)), log_e_below(limit, n, bad))
 
 
-def _from_any_start(limit: float, counts: Sequence[tuple[int, int]]) -> float:
-    """Return the log of the mixture, over all slices as starting points, of the evidence for more than `limit`.
+def _relative(gate: StageGate, slices: Sequence[Pair]) -> _Evidence:
+    """Return the least of what speaks for harm, and the mean of what speaks for good: each is evidence by itself."""
+    own = [pair.candidate for pair in slices]
+    n, bad = total(own)
+    harm = min(log_e_worse(gate.threshold, slices), log_e_above(gate.floor, n, bad))
+    decay = _highest(map(min, detector_worse(gate.threshold, slices), detector(gate.floor, own)))
+    good = max(log_e_better(gate.threshold, slices), log_e_below(gate.floor, n, bad)) - log(2)
+    return _Evidence(harm, decay, good)
 
-    Starting points that have not come yet hold the rest of the weight, with evidence 1.
-    """
-    ends = list(accumulate(reversed(counts), lambda sum_, count: (sum_[0] + count[0], sum_[1] + count[1])))
-    terms = [log_e_above(limit, *tail) - log(start * (start + 1)) for start, tail in enumerate(reversed(ends), start=1)]
-    terms.append(-log(len(counts) + 1))
-    largest = max(terms)
-    return largest + log(sum(exp(term - largest) for term in terms))
+
+def _highest(path: Iterable[float]) -> float:
+    return max(path, default=-inf)
+
+
+def _seen(gate: StageGate, counts: Counts, control: Counts) -> str:
+    told = f"{gate.metric}: {counts.bad} bad of {counts.n} calls"
+    if _is_relative(gate):
+        limit = f"limit {gate.threshold:g} times as often, floor {gate.floor:.3g}"
+        return f"{told}, control {control.bad} of {control.n}, {limit}"
+    return f"{told}, limit {limit_of(gate):.3g}"
 
 
 def _blindness(ordered: Sequence[Sample], oldest: datetime) -> str:
@@ -154,20 +176,12 @@ def _blindness(ordered: Sequence[Sample], oldest: datetime) -> str:
     return f"its counts end at {end:%Y-%m-%d %H:%M:%S} UTC, too long ago" if end < oldest else ""
 
 
-def _missing(gate: StageGate, limit: float, n: int, bad: int) -> str:
-    if gate.condition is GateCondition.GREATER_THAN:
+def _missing(gate: StageGate, counts: Counts) -> str:
+    if gate.condition is not GateCondition.LESS_THAN:
         return "not proved either way."
-    needed = calls_to_prove(limit, bad) - n
+    needed = calls_to_prove(limit_of(gate), counts.bad, GOOD) - counts.n
     return f"not proved either way; {needed} more calls without a bad one would prove it good."
 
 
 def _odds(log_e: float) -> str:
     return f"{exp(log_e):.3g} : 1" if log_e < log(1e9) else "beyond 1e9 : 1"
-
-
-def _log(value: float) -> float:
-    return log(value) if value > 0 else -inf
-
-
-def _log_likelihood(p: float, n: int, bad: int) -> float:
-    return bad * log(p) + (n - bad) * log(1 - p)

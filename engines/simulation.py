@@ -22,6 +22,7 @@ from itertools import groupby
 from typing import Final
 
 from domain.rollouts import (
+    Evidence,
     GateVerdict,
     Metric,
     RolloutAction,
@@ -91,7 +92,7 @@ class _Running:
     def _look(self, now: datetime) -> tuple[SimulatedLook, datetime]:
         """Decide, act, and return the look and when the next one is due."""
         stage = self._plan.stages[self._state.index].name
-        judged = decide(self._plan, self._state_at(now), self._samples(now), now)
+        judged = decide(self._plan, self._state_at(now), Evidence(samples=tuple(self._samples(now))), now)
         self._act(judged, now)
         verdicts = {gate.verdict for gate in judged.evaluations}
         look = SimulatedLook(

@@ -13,20 +13,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 
-from sqlalchemy import ColumnElement, Select, and_, case, delete, distinct, func, insert, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    delete,
+    distinct,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 from sqlmodel import col
 
 from domain.calls import (
     FAILED_BY_LOOP,
     NOT_THE_VERSIONS_FAULT,
-    CallCounts,
     CallRecord,
+    CallSlice,
     CallTotals,
     ErrorKind,
     MethodUsage,
 )
 from domain.routing import VariantName
+from store.columns import UtcMoment
 from store.sessions import Sessions
 from store.tables import CallRow, table_of
 
@@ -51,37 +67,44 @@ class Calls:
         with self._sessions.writing() as session:
             session.connection().execute(insert(table_of(CallRow)), rows)
 
-    def counts(
-        self, capability: str, version: str, since: datetime, until: datetime, *, slow_over_ms: float | None = None
-    ) -> CallCounts:
-        """Count what happened to one version in one window.
+    def sliced(
+        self, capability: str, versions: Sequence[str], bounds: Sequence[datetime], slow_over_ms: Sequence[float] = ()
+    ) -> list[CallSlice]:
+        """Count what happened to versions, slice of time by slice of time; slices without calls are left out.
 
         Args:
             capability: whose calls.
-            version: `name@version`, as in the records.
-            since: first moment of the window.
-            until: the moment after its last.
-            slow_over_ms: attempts that took longer count as slow; none do without it.
+            versions: `name@version`, as in the records.
+            bounds: the first moment of each slice, and the moment after the last one's end.
+            slow_over_ms: for each of them, attempts that took longer are counted.
 
-        Cost: one pass over the version's attempts in the window, found by index.
+        Cost: one statement, and one pass over the versions' attempts in the window, found by index.
         """
-        slow = col(CallRow.duration_ms) > slow_over_ms if slow_over_ms is not None else None
-        query = select(
-            func.count(),
-            _number_of(col(CallRow.error).is_not(None)),
-            _number_of(slow),
-            func.count(distinct(col(CallRow.caller))),
-            func.avg(col(CallRow.duration_ms)),
-            func.max(col(CallRow.started_at)),
-        ).where(
-            col(CallRow.capability) == capability,
-            col(CallRow.version) == version,
-            _within(since, until),
-            _says_something(),
+        slices = _slices(bounds)
+        at, version = slices.c.index, col(CallRow.version)
+        inside = and_(col(CallRow.started_at) >= slices.c.first, col(CallRow.started_at) < slices.c.end)
+        query = (
+            select(
+                at,
+                version,
+                func.count(),
+                _number_of(col(CallRow.error).is_not(None)),
+                func.count(distinct(col(CallRow.caller))),
+                func.max(col(CallRow.started_at)),
+                *(_number_of(col(CallRow.duration_ms) > limit) for limit in slow_over_ms),
+            )
+            .select_from(slices)
+            .join(table_of(CallRow), inside)
+            .where(col(CallRow.capability) == capability, version.in_(versions), _says_something())
+            .group_by(at, version)
+            .order_by(at, version)
         )
         with self._sessions.reading() as session:
-            n, bad, slow_ones, callers, mean, last = session.connection().execute(query).one()
-        return CallCounts(n=n, bad=bad, slow=slow_ones, callers=callers, mean_ms=mean, last_seen=last)
+            rows = session.connection().execute(query).all()
+        return [
+            CallSlice(index=index, version=name, n=n, bad=bad, callers=callers, last_seen=last, slow=tuple(slow))
+            for index, name, n, bad, callers, last, *slow in rows
+        ]
 
     def callers(self, capability: str, since: datetime, until: datetime, most: int) -> list[str]:
         """Return who called a capability in a window, by their hashes; `most` of them at the most, in no order.
@@ -89,8 +112,9 @@ class Calls:
         Cost: one pass over the capability's attempts in the window, found by index.
         """
         query = (
-            select(distinct(col(CallRow.caller)))
+            select(col(CallRow.caller))
             .where(col(CallRow.capability) == capability, _within(since, until))
+            .distinct()
             .limit(most)
         )
         with self._sessions.reading() as session:
@@ -132,6 +156,19 @@ class Calls:
             forgotten += gone
             if gone < PRUNE_BATCH:
                 return forgotten
+
+
+def _slices(bounds: Sequence[datetime]) -> CTE:
+    """Return slices of time as a table: their numbers, first moments and ends."""
+    rows = [
+        select(
+            literal(index).label("index"),
+            literal(first, UtcMoment).label("first"),
+            literal(end, UtcMoment).label("end"),
+        )
+        for index, (first, end) in enumerate(pairwise(bounds))
+    ]
+    return union_all(*rows).cte("slices")
 
 
 def _usage_query(since: datetime, until: datetime) -> Select[*tuple[object, ...]]:

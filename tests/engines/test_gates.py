@@ -16,7 +16,8 @@ from scipy.integrate import quad
 from scipy.stats import binom
 
 from domain.rollouts import GateCondition, GateVerdict, Metric, Sample, StageGate
-from engines.gates import ALPHA_BAD, ALPHA_GOOD, calls_to_prove, evaluate, limit_of, log_e_above, log_e_below
+from engines.evidence import calls_to_prove, log_e_above, log_e_below
+from engines.gates import ALPHA_BAD, ALPHA_GOOD, GOOD, evaluate, limit_of
 from tests.engines.factories import HOUR, NOW
 
 LIMITS = (0.005, 0.01, 0.05, 0.5)
@@ -98,7 +99,7 @@ def test_counts_of_any_size_give_a_number(limit: float, n: int, share: float) ->
 def test_proof_without_a_bad_call_needs_no_more_than_a_third_above_the_fixed_sample_floor(
     limit: float, expected: int
 ) -> None:
-    needed = calls_to_prove(limit)
+    needed = calls_to_prove(limit, 0, GOOD)
     floor = log(1 / ALPHA_GOOD) / -log(1 - limit)
 
     assert needed == expected
@@ -152,6 +153,64 @@ def test_late_decay_is_found_in_slices_where_the_whole_still_looks_fine() -> Non
 
     assert verdict(*slices) is GateVerdict.PROVED_BAD
     assert verdict(whole) is not GateVerdict.PROVED_BAD
+
+
+def relative(factor: float = 2, floor: float = 0.005) -> StageGate:
+    return gate(threshold=factor, floor=floor, condition=GateCondition.RELATIVE_TO_CONTROL)
+
+
+def beside(*pairs: tuple[tuple[int, int], tuple[int, int]], judge: StageGate | None = None) -> GateVerdict:
+    """Judge hourly counts of candidate and control."""
+    samples = []
+    for hour, (own, control) in enumerate(pairs):
+        samples += [sample(*own, hour=hour), sample(*control, hour=hour, variant="control")]
+    return verdict(*samples, judge=judge or relative())
+
+
+def test_relative_to_the_control_it_is_bad_when_it_is_worse_and_above_the_floor() -> None:
+    assert beside(*[((100, 10), (400, 8))] * 5) is GateVerdict.PROVED_BAD
+    assert beside(*[((100, 2), (400, 8))] * 5) is GateVerdict.UNKNOWN
+    assert beside(*[((1_000, 3), (4_000, 0))] * 5, judge=relative(floor=0.01)) is GateVerdict.PROVED_GOOD
+
+
+def test_a_single_failure_beside_a_control_without_any_is_no_regression() -> None:
+    assert beside(((100, 1), (1_900, 0))) is GateVerdict.UNKNOWN
+    assert beside(((100, 1), (1_900, 0)), *[((100, 0), (1_900, 0))] * 20) is GateVerdict.PROVED_GOOD
+
+
+def test_what_is_bad_for_both_is_not_the_candidates_fault() -> None:
+    outage = [((50, 25), (950, 475))] * 10
+    assert beside(*outage) is not GateVerdict.PROVED_BAD
+    assert beside(*outage * 4) is GateVerdict.PROVED_GOOD
+
+
+def test_without_a_control_it_is_not_worse_than_one() -> None:
+    assert beside(*[((100, 50), (0, 0))] * 5) is GateVerdict.UNKNOWN
+
+
+def test_it_may_begin_to_be_worse_late() -> None:
+    assert beside(*[((100, 0), (900, 1))] * 60, *[((100, 9), (900, 1))] * 4) is GateVerdict.PROVED_BAD
+
+
+@pytest.mark.parametrize(("share", "factor"), [(0.05, 1.0), (0.2, 1.9), (0.5, 2.0)])
+def test_watched_for_a_week_a_candidate_that_is_no_worse_is_almost_never_taken_back(
+    share: float, factor: float
+) -> None:
+    random = np.random.default_rng(20300102)
+    alarms = 0
+    for _ in range(100):
+        own, others = int(200 * share), int(200 * (1 - share))
+        pairs = [
+            ((own, int(random.binomial(own, 0.01 * factor))), (others, int(random.binomial(others, 0.01))))
+            for _ in range(168)
+        ]
+        alarms += beside(*pairs) is GateVerdict.PROVED_BAD
+    assert alarms <= 1
+
+
+def test_only_an_error_rate_can_be_relative() -> None:
+    with pytest.raises(ValueError, match="milliseconds"):
+        gate(Metric.LATENCY_P95, 1.2, condition=GateCondition.RELATIVE_TO_CONTROL)
 
 
 def test_latency_gates_count_the_calls_above_the_threshold() -> None:

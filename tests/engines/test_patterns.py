@@ -36,7 +36,7 @@ AGENT = [
 ]
 
 ACCEPTED = {
-    ("type_2_clone", "engines/gates.py::log_e_above"): "two tails of one test differ in the one function they call",
+    ("type_2_clone", "engines/evidence.py::log_e_above"): "two tails of one test differ in the one function they call",
     ("type_2_clone", "store/packages.py::Packages.remove"): "three lines of SQL on two tables",
     ("god_class", "gateway/swaps.py::Swaps"): "small methods, one of them for each step of one swap",
     ("god_class", "workflows/rollout.py::RolloutWorkflow"): "Temporal wants every handler on the workflow's class",

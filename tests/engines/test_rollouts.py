@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.rollouts import (
+    Evidence,
     GateFailureAction,
     GateVerdict,
     Metric,
@@ -42,7 +43,8 @@ def look(
 ) -> RolloutDecision:
     now = NOW + hours * HOUR
     current = StageState.model_validate({"index": 0, "started_at": NOW, **state})
-    return decide(config or plan(), current, [counts(n, bad, now, source_up=source_up)], now)
+    samples = (counts(n, bad, now, source_up=source_up),)
+    return decide(config or plan(), current, Evidence(samples=samples), now)
 
 
 def counts(n: int, bad: int, now: datetime, **fields: Any) -> Sample:
@@ -67,19 +69,59 @@ def test_good_news_waits_for_the_clock_and_the_next_look_meets_it() -> None:
 
 
 def test_a_gate_never_passes_on_silence() -> None:
-    assert look(48, 0, 0).action is RolloutAction.HOLD
-    assert look(143, 0, 0).action is RolloutAction.HOLD
+    assert look(23.9, 0, 0).action is RolloutAction.HOLD
+    assert look(23.9, 0, 0).next_at == NOW + 24 * HOUR
+    assert look(143, 0, 0, config=plan(no_data_grace=200 * HOUR)).action is RolloutAction.HOLD
 
 
-def test_silence_at_the_longest_duration_asks_for_a_person() -> None:
-    decision = look(144, 0, 0)
+@pytest.mark.parametrize(("hours", "stage"), [(24, {}), (2, {"no_data_grace": 2 * HOUR}), (3, {"duration": HOUR})])
+def test_a_day_of_silence_or_what_the_stage_says_asks_for_a_person(hours: float, stage: dict[str, Any]) -> None:
+    decision = look(hours, 0, 0, config=plan(**stage))
 
     assert decision.action is RolloutAction.PAUSE
-    assert "no calls" in decision.reason
+    assert "had no call" in decision.reason
+
+
+def test_a_person_who_lets_silence_go_on_is_not_asked_again_at_once() -> None:
+    assert look(30, 0, 0, resumed_at=NOW + 25 * HOUR).action is RolloutAction.HOLD
+    assert look(49, 0, 0, resumed_at=NOW + 25 * HOUR).action is RolloutAction.PAUSE
+
+
+def test_few_calls_at_the_longest_duration_ask_for_a_person() -> None:
+    assert look(143, 5, 0).action is RolloutAction.HOLD
+    assert look(144, 5, 0).action is RolloutAction.PAUSE
+
+
+def test_a_tripwire_is_a_rollback_whatever_the_counts_say_and_whoever_paused() -> None:
+    seen = Evidence(samples=(counts(5_000, 0, NOW + 48 * HOUR),), tripwire="It is in quarantine.")
+    gentle = plan(auto_rollback={"enabled": False})
+    for state in ({}, {"paused": True}):
+        current = StageState.model_validate({"index": 0, "started_at": NOW, **state})
+        decision = decide(gentle, current, seen, NOW + 48 * HOUR)
+        assert decision.action is RolloutAction.ROLLBACK
+        assert "It is in quarantine." in decision.reason
+
+
+def test_what_was_counted_while_it_warmed_up_speaks_neither_for_nor_against_it() -> None:
+    warming = plan(warm_up=HOUR)
+    bad = [counts(50, 50, NOW + HOUR)]
+    good = [counts(5_000, 0, NOW + 48 * HOUR, window_start=NOW + HOUR)]
+    state = StageState(index=0, started_at=NOW)
+
+    def action(*samples: Sample) -> RolloutAction:
+        return decide(warming, state, Evidence(samples=samples), NOW + 48 * HOUR).action
+
+    assert action(*bad) is RolloutAction.HOLD
+    assert action(*bad, *good) is RolloutAction.ADVANCE
+
+
+def test_a_stage_cannot_be_all_warming_up() -> None:
+    with pytest.raises(ValueError, match="warms up"):
+        plan(warm_up=48 * HOUR)
 
 
 def test_no_sample_at_all_is_blindness_and_holds() -> None:
-    decision = decide(plan(), StageState(index=0, started_at=NOW), [], NOW + 49 * HOUR)
+    decision = decide(plan(), StageState(index=0, started_at=NOW), Evidence(), NOW + 49 * HOUR)
 
     assert decision.action is RolloutAction.HOLD
     assert decision.evaluations[0].verdict is GateVerdict.BLIND
@@ -177,8 +219,9 @@ def test_a_sample_for_another_threshold_is_not_evidence() -> None:
     now = NOW + 48 * HOUR
     state = StageState(index=0, started_at=NOW)
 
-    assert decide(plan(), state, [counts(5_000, 0, now, threshold=0.5)], now).action is RolloutAction.HOLD
-    assert decide(plan(), state, [counts(5_000, 0, now, threshold=0.01)], now).action is RolloutAction.ADVANCE
+    other, own = (Evidence(samples=(counts(5_000, 0, now, threshold=limit),)) for limit in (0.5, 0.01))
+    assert decide(plan(), state, other, now).action is RolloutAction.HOLD
+    assert decide(plan(), state, own, now).action is RolloutAction.ADVANCE
 
 
 def test_the_next_look_is_never_later_than_the_plans_rhythm() -> None:

@@ -42,6 +42,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "uvicorn": ("gateway",),
     "numpy": ("engines",),
     "scipy": ("engines",),
+    "mmh3": ("engines",),
     "xxhash": ("engines", "gateway"),
     "pydantic_settings": ("config",),
     "temporalio": ("activities", "workflows"),
@@ -52,7 +53,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 PURE = ("domain", "engines")
 OUTSIDE_OF_PURE: dict[str, tuple[str, ...]] = {
     "domain": ("pydantic", "pydantic_core"),
-    "engines": ("pydantic", "numpy", "scipy", "xxhash", "jsonschema", "referencing"),
+    "engines": ("pydantic", "numpy", "scipy", "mmh3", "xxhash", "jsonschema", "referencing"),
 }
 IMPURE_LIBRARY = frozenset(
     {"asyncio", "io", "multiprocessing", "os", "random", "secrets", "shutil", "socket", "sqlite3", "subprocess"}

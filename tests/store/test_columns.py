@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import StatementError
 
+from domain.calls import CallSlice
 from store.columns import clean, to_json
 from store.database import Store
 from tests.store.factories import NOON, call, package
@@ -14,24 +15,25 @@ from tests.store.factories import NOON, call, package
 TOKYO = timezone(timedelta(hours=9))
 
 
+def counted(store: Store, *bounds: datetime) -> list[CallSlice]:
+    return store.calls.sliced("text", ["text_tools@1.0.0"], bounds)
+
+
 def test_moments_of_any_zone_compare_in_the_order_of_time(store: Store) -> None:
     early = datetime(2026, 3, 1, 20, 0, tzinfo=TOKYO)  # 11:00 UTC, though its clock shows the later hour
     late = datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
     store.calls.append([call(started_at=early), call(started_at=late)])
-    assert store.calls.counts("text", "text_tools@1.0.0", NOON - timedelta(hours=1), late).n == 1
-    assert store.calls.counts("text", "text_tools@1.0.0", early, NOON).n == 2
-    last = store.calls.counts("text", "text_tools@1.0.0", early, NOON).last_seen
-    assert last == late
-    assert last is not None
-    assert last.tzinfo is UTC
+    assert [row.n for row in counted(store, NOON - timedelta(hours=1), late)] == [1]
+    (both,) = counted(store, early, NOON)
+    assert (both.n, both.last_seen) == (2, late)
+    assert both.last_seen.tzinfo is UTC
 
 
 def test_microseconds_survive_and_order(store: Store) -> None:
     store.calls.append([call(started_at=NOON + timedelta(microseconds=1))])
-    tight = store.calls.counts("text", "text_tools@1.0.0", NOON, NOON + timedelta(microseconds=1))
-    wide = store.calls.counts("text", "text_tools@1.0.0", NOON, NOON + timedelta(microseconds=2))
-    assert (tight.n, wide.n) == (0, 1)
-    assert wide.last_seen == NOON + timedelta(microseconds=1)
+    assert counted(store, NOON, NOON + timedelta(microseconds=1)) == []
+    (wide,) = counted(store, NOON, NOON + timedelta(microseconds=2))
+    assert (wide.n, wide.last_seen) == (1, NOON + timedelta(microseconds=1))
 
 
 def test_a_moment_without_zone_is_refused(store: Store) -> None:
