@@ -140,7 +140,7 @@ class RolloutActivities:
             candidate=rollout.candidate,
             share=share,
             unit=rollout.plan.unit,
-            salt=rollout.id,
+            salt=rollout.plan.salt or rollout.id,
             hash_id=rollout.plan.hash_id,
             population=self._population(rollout, at),
             upgrade_id=rollout.upgrade_id,
@@ -151,9 +151,11 @@ class RolloutActivities:
         if rollout.plan.unit is not Unit.CALLER or rollout.plan.hash_id is not HashId.XXH3:
             return ()
         route = self._store.routes.load().routes.get(rollout.capability)
-        if route is not None and route.salt == rollout.id:
+        if route is not None and route.upgrade_id == rollout.upgrade_id:
             return route.population
-        return ranked(rollout.id, self._store.calls.callers(rollout.capability, at - KNOWN_FOR, at, FEW))
+        return ranked(
+            rollout.plan.salt or rollout.id, self._store.calls.callers(rollout.capability, at - KNOWN_FOR, at, FEW)
+        )
 
     def _evidence(self, message: m.JudgeInput, tripwire: str, *, source_up: bool) -> Evidence:
         rollout, state = message.rollout, message.state

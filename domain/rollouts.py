@@ -136,12 +136,14 @@ class RolloutConfiguration(Model):
     Attributes:
         unit: what is assigned to a version as a whole.
         hash_id: how units are placed.
+        salt: seeds the placement; the rollout's own id when not given, so that each rollout begins with others.
         check_every: how often the gates are looked at.
     """
 
     name: str
     unit: Unit = Unit.CALLER
     hash_id: HashId = HashId.XXH3
+    salt: str = ""
     check_every: timedelta = Field(default=timedelta(minutes=15), gt=timedelta(0))
     stages: tuple[RolloutStage, ...] = Field(min_length=1)
 

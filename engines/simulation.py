@@ -6,6 +6,7 @@ Rules:
 - The judgement is the rollout's own (`engines/rollouts.py`); a trace that ends leaves the rollout where it stands.
 - Where the trace says nothing there were no calls, and the source is up. `provider_error` and `stale` hold until the
   next counts.
+- Candidate and control are compared where both have counts of the same time.
 - Counts that reach over the beginning of a stage belong to the stage that runs when they are told.
 
 Cost: looks times slices of the running stage.
@@ -60,7 +61,7 @@ class _Running:
         self._plan = plan
         self._state = StageState(index=0, started_at=BEGINNING)
         self._paused_since: datetime | None = None
-        self._slices: dict[Metric, list[Sample]] = defaultdict(list)
+        self._slices: dict[tuple[Metric, VariantName], list[Sample]] = defaultdict(list)
         self._source: TraceEvent | None = None
         self.outcome = SimulationOutcome.RUNNING
 
@@ -135,11 +136,19 @@ class _Running:
 
     def _count(self, line: TraceLine, metric: Metric, now: datetime) -> None:
         stage = self._plan.stages[self._state.index].name
-        if line.variant is VariantName.CANDIDATE and line.stage in {None, stage}:
+        if line.stage in {None, stage}:
             self._source = None
-            end = self._end_of(metric)
-            counts = Sample(metric=metric, n=line.n, bad=line.bad, window_start=end, window_end=now, last_seen=now)
-            self._slices[metric].append(counts)
+            self._slices[metric, line.variant].append(
+                Sample(
+                    metric=metric,
+                    variant=line.variant,
+                    n=line.n,
+                    bad=line.bad,
+                    window_start=self._end_of(metric, line.variant),
+                    window_end=now,
+                    last_seen=now,
+                )
+            )
 
     def _pause(self, now: datetime) -> None:
         self._paused_since = self._paused_since or now
@@ -160,15 +169,16 @@ class _Running:
     def _samples(self, now: datetime) -> list[Sample]:
         """Return the slices of the running stage, each metric's up to now unless its source is silent."""
         metrics = {gate.metric for gate in self._plan.gates_of(self._state.index)}
-        return [sample for metric in sorted(metrics) for sample in (*self._slices[metric], self._tail(metric, now))]
+        told = [sample for (metric, _), all_ in self._slices.items() if metric in metrics for sample in all_]
+        return told + [self._tail(metric, now) for metric in sorted(metrics)]
 
     def _tail(self, metric: Metric, now: datetime) -> Sample:
         """Return the time since the last counts, in which there were none."""
-        end = self._end_of(metric)
+        end = self._end_of(metric, VariantName.CANDIDATE)
         until = end if self._source is TraceEvent.STALE else now
         up = self._source is not TraceEvent.PROVIDER_ERROR
         return Sample(metric=metric, n=0, bad=0, window_start=end, window_end=until, source_up=up)
 
-    def _end_of(self, metric: Metric) -> datetime:
-        slices = self._slices[metric]
+    def _end_of(self, metric: Metric, variant: VariantName) -> datetime:
+        slices = self._slices[metric, variant]
         return slices[-1].window_end if slices else self._state.started_at

@@ -1,15 +1,19 @@
-"""Which processes a test has started: what Python keeps for itself is not among them."""
+"""Which processes a test has started: what Python, or the whole run of tests, keeps for itself is not among them."""
 
 from __future__ import annotations
 
 import contextlib
+from typing import Final
 
 import psutil
 
+KEPT: Final = ("multiprocessing", "postgres", "temporal")
+"""The resource tracker of `multiprocessing`, and the servers that many tests share."""
+
 
 def own_children(*, recursive: bool = False) -> list[psutil.Process]:
-    """Return the children of this process but for the resource tracker that `multiprocessing` keeps until its end."""
-    return [child for child in psutil.Process().children(recursive=recursive) if not _is_pythons_own(child)]
+    """Return the children of this process but for those that are kept until its end."""
+    return [child for child in psutil.Process().children(recursive=recursive) if not _is_kept(child)]
 
 
 def is_gone(process: psutil.Process) -> bool:
@@ -17,7 +21,8 @@ def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def _is_pythons_own(child: psutil.Process) -> bool:
+def _is_kept(child: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
-        return "multiprocessing" in " ".join(child.cmdline())
+        command = " ".join(child.cmdline())
+        return any(name in command for name in KEPT)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,13 +18,23 @@ from activities.compensations import CompensationActivities
 from activities.context import Context
 from activities.rollouts import RolloutActivities
 from config.settings import AgentSettings
+from domain.calls import CallRecord, ErrorKind
 from domain.compensations import CompensatingAction, CompensationKind
 from domain.errors import PluginRegistrationFailed
 from domain.plugins import LoadingStrategy, PluginState, Standing
-from domain.rollouts import Rollout, RolloutConfiguration, RolloutStatus
-from domain.routing import PluginVersion, Route
+from domain.rollouts import (
+    GateVerdict,
+    Rollout,
+    RolloutAction,
+    RolloutConfiguration,
+    RolloutDecision,
+    RolloutStatus,
+    StageState,
+)
+from domain.routing import HashId, PluginVersion, Route
+from gateway.admin_client import remove_address
 from tests.gateway.factories import Running, house, until
-from tests.plugins.factories import ADD, a_manifest, add_package, numbers_plugin, write_package
+from tests.plugins.factories import ADD, a_manifest, a_tool, add_package, numbers_plugin, write_package
 from worker.main import built_context
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -200,3 +210,117 @@ async def test_one_that_must_be_alone_and_does_not_come_up_gives_the_old_one_bac
         await first_stage(place, rollout(old, broken, LoadingStrategy.STANDARD))
     assert await place.route() == Route(capability="numbers", control=old)
     await until(lambda: place.probe(old))
+
+
+# What a stage is judged from
+
+
+def called(version: PluginVersion, hours: float, caller: str = "someone", **fields: Any) -> CallRecord:
+    return CallRecord(
+        call_id=f"{version.id}-{hours}-{caller}",
+        capability="numbers",
+        method="add",
+        version=version.id,
+        caller=caller,
+        started_at=NOW + timedelta(hours=hours),
+        duration_ms=5.0,
+        **fields,
+    )
+
+
+def canary(old: PluginVersion, new: PluginVersion, **gate: Any) -> Rollout:
+    gates = [{"metric": "error_rate", "threshold": 0.05, "evaluation_window": "PT1H", **gate}]
+    first = {"name": "some", "traffic_percentage": 25, "duration": "PT48H", "gates": gates}
+    second = {"name": "many", "traffic_percentage": 50, "duration": "PT1H"}
+    plan = RolloutConfiguration.model_validate({"name": "slow", "stages": [first, second, STAGE]})
+    return rollout(old, new, LoadingStrategy.CANARY).model_copy(update={"plan": plan})
+
+
+async def judged(place: Place, subject: Rollout, hours: float) -> RolloutDecision:
+    message = m.JudgeInput(rollout=subject, state=StageState(index=0, started_at=NOW), at=NOW + timedelta(hours=hours))
+    decision: RolloutDecision = await done(place.rollouts.judge_stage, message)
+    return decision
+
+
+async def test_few_callers_are_ranked_when_the_first_stage_begins_and_keep_their_ranks(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    await place.running.admin.set_route(Route(capability="numbers", control=old))
+    subject, calls = canary(old, new), place.context.store.calls
+    calls.append([called(old, -hours, caller) for hours, caller in ((1, "anna"), (2, "ben"), (30 * 24 + 1, "gone"))])
+    await first_stage(place, subject)
+    first = await place.route()
+    calls.append([called(new, 1, "cora")])
+    await done(place.rollouts.activate_stage, m.StageInput(rollout=subject, index=1, at=NOW + timedelta(hours=2)))
+    second = await place.route()
+    assert first is not None
+    assert second is not None
+    assert set(first.population) == {"anna", "ben"}
+    assert (second.population, second.share) == (first.population, 0.5)
+
+
+async def test_a_plan_that_places_as_another_product_does_ranks_nobody(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    await place.running.admin.set_route(Route(capability="numbers", control=old))
+    place.context.store.calls.append([called(old, -1, "anna")])
+    subject = canary(old, new)
+    plan = subject.plan.model_copy(update={"hash_id": HashId.GROWTHBOOK})
+    await first_stage(place, subject.model_copy(update={"plan": plan}))
+    route = await place.route()
+    assert route is not None
+    assert (route.hash_id, route.population) == (HashId.GROWTHBOOK, ())
+
+
+async def test_a_late_decay_is_seen_because_the_ledger_is_counted_slice_by_slice(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    sound = [called(new, minute / 30) for minute in range(1, 1_200)]
+    decayed = [called(new, 40 + n / 30, error=ErrorKind.TOOL_ERROR if n % 3 == 0 else None) for n in range(1, 60)]
+    place.context.store.calls.append(sound)
+    assert (await judged(place, canary(old, new), 40)).action is RolloutAction.HOLD
+    place.context.store.calls.append(decayed)
+    found = await judged(place, canary(old, new), 42)
+    assert found.action is RolloutAction.ROLLBACK
+    assert "it was good and decayed" in found.reason
+    assert (found.evaluations[0].n, found.evaluations[0].bad) == (1_258, 19)
+
+
+async def test_a_candidate_may_be_judged_against_its_control(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    failed = {"error": ErrorKind.TOOL_ERROR}
+    place.context.store.calls.append(
+        [called(old, n / 100, "others", **(failed if n % 4 == 0 else {})) for n in range(900)]
+    )
+    place.context.store.calls.append([called(new, n / 30, **(failed if n % 3 == 0 else {})) for n in range(300)])
+    relative = canary(old, new, condition="relative_to_control", threshold=2)
+    assert (await judged(place, relative, 10)).action is RolloutAction.HOLD
+    assert (await judged(place, canary(old, new), 10)).action is RolloutAction.ROLLBACK
+
+
+async def test_slow_calls_are_counted_for_each_gate_of_latency(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    slow = [called(new, n / 10, "slow").model_copy(update={"duration_ms": 900.0}) for n in range(5)]
+    place.context.store.calls.append([*slow, *(called(new, n / 10) for n in range(200))])
+    strict = await judged(place, canary(old, new, metric="latency_p99", threshold=500), 21)
+    loose = await judged(place, canary(old, new, metric="latency_p99", threshold=1_000), 21)
+    assert (strict.evaluations[0].n, strict.evaluations[0].bad) == (205, 5)
+    assert loose.evaluations[0].bad == 0
+
+
+async def test_a_gateway_that_is_down_makes_blind(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    place.context.store.calls.append([called(new, n / 10) for n in range(200)])
+    assert (await judged(place, canary(old, new), 21)).evaluations[0].verdict is GateVerdict.PROVED_GOOD
+    remove_address(place.running.home)
+    assert (await judged(place, canary(old, new), 21)).evaluations[0].verdict is GateVerdict.BLIND
+
+
+async def test_a_candidate_in_quarantine_goes_whatever_was_counted(place: Place) -> None:
+    old = place.plugin("1.0.0")
+    manifest = a_manifest(a_tool("add"), version="1.1.0")
+    folder = write_package(place.root / "deadly", manifest, numbers_plugin("def add(self): import os; os._exit(1)"))
+    new = add_package(place.context.packages, folder)
+    await place.running.admin.set_route(Route(capability="numbers", control=old, candidate=new, share=0.5, salt="s"))
+    while (await place.states())["1.1.0"] is not PluginState.QUARANTINED:
+        await place.running.admin.probe(new, "numbers", "add", {})
+    found = await judged(place, canary(old, new), 1)
+    assert found.action is RolloutAction.ROLLBACK
+    assert "calculator@1.1.0 is in quarantine" in found.reason

@@ -108,6 +108,17 @@ def test_counts_of_another_stage_or_of_the_control_are_no_counts_of_this_one() -
     assert {look.verdict for look in told(*others).decisions} == {GateVerdict.UNKNOWN}
 
 
+def test_a_candidate_is_judged_against_the_control_of_the_same_time() -> None:
+    gate = {**GATE, "condition": "relative_to_control", "threshold": 2}
+    stage = {**SOME, "traffic_percentage": 100, "gates": [gate]}
+    plan = RolloutConfiguration.model_validate({"name": "relative", "stages": [stage]})
+    own = [counts(hour, n=100, bad=20) for hour in (1, 2, 3, 4)]
+    outage = [counts(hour, n=900, bad=180, variant="control") for hour in (1, 2, 3, 4)]
+    calm = [counts(hour, n=900, bad=1, variant="control") for hour in (1, 2, 3, 4)]
+    assert told(*own, *outage, plan=plan).outcome is not SimulationOutcome.ROLLED_BACK
+    assert told(*own, *calm, plan=plan).outcome is SimulationOutcome.ROLLED_BACK
+
+
 def test_a_trace_without_lines_is_one_look() -> None:
     simulation = told()
     assert [look.at for look in simulation.decisions] == [0]

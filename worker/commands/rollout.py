@@ -35,7 +35,7 @@ def _group() -> None:
 @app.command()
 def simulate(
     plan: Annotated[Path, typer.Argument(help="A YAML file with the plan.")],
-    trace: Annotated[Path, typer.Option(help="A file with one JSON object on each line; see docs/operations.md.")],
+    trace: Annotated[Path, typer.Option(help="A file with one JSON object on each line; see docs/rollouts.md.")],
     name: Annotated[str, typer.Option(help="Which plan, where the file has several.")] = "",
 ) -> None:
     """Tell what a rollout would have decided, look by look."""
