@@ -2,11 +2,11 @@
 
 Rules:
 - `/mcp`, and `/agents/<name>/mcp` for an agent with a name, serve both protocol generations; `/metrics`, `/healthz` and
-  `/readyz` serve whoever watches.
+  `/readyz` serve whoever watches, `/ofrep` programs that route for themselves.
 - A foreign `Origin` or `Host` is refused (DNS rebinding), and so is an unknown bearer token, before anything is read.
 - A session from before a restart is served without one: the agent's call counts, not our memory of its handshake.
 
-Not here: MCP itself (the SDK, `gateway/door.py`), the admin port (`gateway/admin.py`).
+Not here: MCP itself (the SDK, `gateway/door.py`), OFREP (`gateway/ofrep.py`), the admin port (`gateway/admin.py`).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from gateway.door import Door
 from gateway.express import replayed
 from gateway.identity import SESSION_HEADER, Identities
 from gateway.in_flight import InFlight
+from gateway.ofrep import Evaluations
 
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -118,12 +119,13 @@ class Entrance:
             await self._managers.stateless.handle_request(scope, replayed(kept, receive), send)
 
 
-def build_app(entrance: Entrance, watched: Watched) -> Starlette:
+def build_app(entrance: Entrance, watched: Watched, evaluations: Evaluations) -> Starlette:
     """Return the door as an ASGI application; the entrance's managers must be running while it serves.
 
     Args:
         entrance: serves MCP.
         watched: what `/metrics` and `/readyz` tell.
+        evaluations: answers who is on which variant.
     """
 
     async def metrics(_: Request) -> Response:
@@ -143,6 +145,7 @@ def build_app(entrance: Entrance, watched: Watched) -> Starlette:
             Route("/metrics", endpoint=metrics),
             Route("/healthz", endpoint=healthz),
             Route("/readyz", endpoint=readyz),
+            *evaluations.addresses,
         ]
     )
 

@@ -30,7 +30,7 @@ from domain.network import NetworkRequest
 from domain.plugins import LifecycleRecord, LoadedVersion, PluginEvent
 from gateway.admin import AdminPort
 from gateway.admin_client import GatewayAddress, GatewayStatus
-from gateway.app import Entrance, Managers, Watched, build_app, names_of
+from gateway.app import Entrance, Managers, Watched, build_app, names_of, security_for
 from gateway.calls import CallPath, Ways
 from gateway.door import Door
 from gateway.events import ErrorBursts, Listener, Notices, Refusals, lack_noticed, quarantine_noticed
@@ -41,6 +41,7 @@ from gateway.journal import Entry, Journal
 from gateway.ledger import Ledger
 from gateway.memory import Memory
 from gateway.metrics import DoorMetrics, ExtraMetrics, Standing, page
+from gateway.ofrep import Evaluations
 from gateway.rate_guard import RateGuard
 from gateway.rounds import Rounds
 from gateway.samples import SampleSieve
@@ -121,7 +122,10 @@ class Gateway:
         self._managers = Managers.of(self._door, settings.gateway.host)
         watched = Watched(unready=self.swaps.unready, metrics=self._metrics_page)
         self._posts = InFlight()
-        rest = build_app(Entrance(self._managers, identities, self._posts), watched)
+        evaluations = Evaluations(
+            lambda: self.path.ways.table.now.table, identities, security_for(settings.gateway.host)
+        )
+        rest = build_app(Entrance(self._managers, identities, self._posts), watched, evaluations)
         self.door: ASGIApp = Express(self._door, names_of(settings.gateway.host), self._posts, rest)
         self.admin: Starlette = AdminPort(
             home.admin_token(), self.swaps, self._host, status=self.status, flush=self.ledger.flush
