@@ -4,6 +4,7 @@ Rules:
 - Opportunities are judged in the order of their rank; those without a remedy are work for a person and not judged.
 - One plan for one capability at a time: a capability that is being upgraded, or got a plan in this cycle, waits.
 - Every decision is kept, the refused ones too.
+- A plan says which of its gates cannot be proved at the rate of calls there is.
 
 Not here: the formula (`engines/decisions.py`), the plan (`engines/upgrades.py`).
 """
@@ -11,7 +12,8 @@ Not here: the formula (`engines/decisions.py`), the plan (`engines/upgrades.py`)
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from temporalio import activity
 
@@ -25,7 +27,11 @@ from domain.opportunities import OpportunityStatus, Remedy, UpgradeOpportunity
 from domain.rollouts import RolloutConfiguration
 from domain.upgrades import PlanOrigin, PlanPolicy, UpgradePlan
 from engines.decisions import evaluate
+from engines.sizing import size, warnings
 from engines.upgrades import make_plan
+
+LATELY: Final = timedelta(days=7)
+"""How far back the rate of calls is looked at."""
 
 
 class DecisionActivities:
@@ -63,7 +69,14 @@ class DecisionActivities:
             host=moment.host,
             at=moment.at,
         )
-        return make_plan(opportunity, decision, self._policy(opportunity.remedy), origin)
+        plan = make_plan(opportunity, decision, self._policy(opportunity.remedy), origin)
+        sizes = size(plan.rollout_config, self._calls_per_hour(plan.capability, moment.at))
+        return plan.model_copy(update={"warnings": tuple(warnings(sizes))})
+
+    def _calls_per_hour(self, capability: str, at: datetime) -> float:
+        """Return how often a capability has been called of late."""
+        usage = self._store.calls.usage(at - LATELY, at)
+        return sum(method.n for method in usage if method.capability == capability) / (LATELY / timedelta(hours=1))
 
     def _ranked(self) -> list[UpgradeOpportunity]:
         opened = self._store.opportunities.list(status=OpportunityStatus.OPEN)

@@ -84,6 +84,7 @@ class UpgradePlan(Model):
     Attributes:
         loading_strategy: how the candidate comes into service (3.4).
         host: name of the machine the agent lives on; its queue does what is bound to it.
+        warnings: sentences about what the rollout will not be able to prove at the rate of calls there is.
         approved_by: the person who already agreed, when nobody needs to be asked again.
         approval_timeout: how long the loop waits for a person before it takes silence for no.
     """
@@ -101,6 +102,7 @@ class UpgradePlan(Model):
     loading_strategy: LoadingStrategy = LoadingStrategy.CANARY
     reversibility_plan: ReversibilityPlan = ReversibilityPlan()
     approval_timeout: timedelta = timedelta(hours=72)
+    warnings: tuple[str, ...] = ()
     approved_by: str | None = None
     host: str = "local"
     created_at: Moment

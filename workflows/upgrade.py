@@ -253,6 +253,7 @@ def _details(plan: UpgradePlan, record: UpgradeRecord, notes: list[str]) -> str:
         plan.opportunity.description,
         display.table(("Step", ""), done),
     ]
+    parts += [f"**Mind:** {warning}" for warning in plan.warnings if record.status not in OUTCOMES]
     workflow_id = upgrade_workflow_id(plan.capability)
     if record.status is UpgradeStatus.AWAITING_APPROVAL:
         names = ("approve_upgrade", "reject_upgrade")

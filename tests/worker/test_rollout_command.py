@@ -86,3 +86,24 @@ def test_files_that_are_not_there_are_named(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "trace.jsonl").unlink()
     assert main(["rollout", "simulate", str(tmp_path / "plan.yaml"), "--trace", str(tmp_path / "trace.jsonl")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def size(folder: Path, *more: str) -> int:
+    (folder / "plan.yaml").write_text(STAGES, encoding="utf-8")
+    SESSION.as_json, SESSION.code = False, 0
+    return main(["rollout", "size", str(folder / "plan.yaml"), *more])
+
+
+def test_a_plan_is_sized_for_a_rate_of_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert size(tmp_path, "--calls-per-hour", "5", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(gate["stage"], gate["needed"], gate["provable"]) for gate in told["gates"]] == [("everyone", 74, False)]
+    assert "Enough would be 0.6 days." in told["warnings"][0]
+    assert size(tmp_path, "--calls-per-hour", "50") == 0
+    said = capsys.readouterr().out
+    assert "yes" in said
+    assert "will end in a question" not in said
+
+
+def test_a_rate_below_zero_is_refused(tmp_path: Path) -> None:
+    assert size(tmp_path, "--calls-per-hour", "-1") == 2

@@ -1,7 +1,7 @@
 """Spec 5.2, trying plans - decides what `upgrade-loop rollout` says.
 
 Rules:
-- A plan is tried without Temporal, a store or a home: the same judgement, fed with recorded counts.
+- A plan is sized and tried without Temporal, a store or a home: the same judgement, fed with recorded counts.
 - A plan's file is like `rollouts.yaml`, or holds one plan alone; a trace has one JSON object on each line.
 
 Not here: the judgement (`engines/rollouts.py`), running rollouts (`worker/commands/rollouts.py`).
@@ -22,14 +22,10 @@ from config.rollouts import plan_in
 from domain.errors import InvalidInput
 from domain.simulation import Simulation, TraceLine
 from engines.simulation import simulate as run_trace
+from engines.sizing import size, warnings
 from worker.commands.session import SESSION, table
 
-app = typer.Typer(help="Try a rollout plan on recorded counts.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `simulate` a word of its own."""
+app = typer.Typer(help="Size a rollout plan, and try it on recorded counts.")
 
 
 @app.command()
@@ -41,6 +37,33 @@ def simulate(
     """Tell what a rollout would have decided, look by look."""
     told = run_trace(plan_in(plan, name), list(_lines(trace)))
     SESSION.answer(told.model_dump(mode="json"), lambda out: _tell(out, told))
+
+
+@app.command("size")
+def size_plan(
+    plan: Annotated[Path, typer.Argument(help="A YAML file with the plan.")],
+    calls_per_hour: Annotated[float, typer.Option(min=0, help="How often the capability is called, by everybody.")],
+    name: Annotated[str, typer.Option(help="Which plan, where the file has several.")] = "",
+) -> None:
+    """Tell which gates can be proved at a rate of calls, and what would be enough where they cannot."""
+    sizes = size(plan_in(plan, name), calls_per_hour)
+    told = list(warnings(sizes))
+
+    def human(out: Console) -> None:
+        rows = [
+            (one.stage, one.metric, f"{one.threshold:g}", str(one.needed), f"{one.expected:.0f}", _yes(one.provable))
+            for one in sizes
+        ]
+        out.print(table("Gates", ("stage", "metric", "below", "needs calls", "gets", "provable"), rows))
+        for sentence in told:
+            out.print(sentence, highlight=False)
+
+    document = {"gates": [{**one.model_dump(mode="json"), "provable": one.provable} for one in sizes], "warnings": told}
+    SESSION.answer(document, human)
+
+
+def _yes(is_so: bool) -> str:  # noqa: FBT001 - its only argument
+    return "yes" if is_so else "NO"
 
 
 def _tell(out: Console, told: Simulation) -> None:
