@@ -21,7 +21,7 @@ Not here: what follows from it for a gate (`engines/gates.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import exp, inf, log, log1p
 from typing import Final, NamedTuple
 
@@ -30,6 +30,7 @@ from scipy.special import betainc, betaincc, betaln
 PRIOR: Final = 0.5
 HARM: Final = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 """The alternatives, as multiples of the limit."""
+HALVINGS: Final = 40
 BENEFIT: Final = (0.8, 0.6, 0.4, 0.2, 0.1, 0.01)
 
 
@@ -109,6 +110,22 @@ def detector_worse(factor: float, slices: Sequence[Pair]) -> Iterator[float]:
     return _restarting([_relative_gains(factor, HARM, one) for one in slices])
 
 
+def bounds(n: int, bad: int, level: float) -> tuple[float, float]:
+    """Return the shares of bad calls between which the true one lies, at a level that holds however often one looks.
+
+    Args:
+        n: calls, >= 0.
+        bad: those that were bad, 0..n.
+        level: log evidence at which a share is ruled out; log(20) is 95 % to each side.
+    """
+    if n == 0:
+        return 0.0, 1.0
+    seen = bad / n
+    below = _turning(0.0, seen, lambda limit: log_e_above(limit, n, bad) >= level) if bad else 0.0
+    above = _turning(seen, 1.0, lambda limit: log_e_below(limit, n, bad) < level) if bad < n else 1.0
+    return below, above
+
+
 def calls_to_prove(limit: float, bad: int, level: float) -> int:
     """Return how many calls, `bad` of them bad, prove at `level` (log evidence) that fewer than `limit` are bad."""
     low, high = bad, max(1, bad)
@@ -149,6 +166,14 @@ def _restarting(rows: Sequence[Sequence[float]]) -> Iterator[float]:
 
 def _candidates_part(times: float, part: float) -> float:
     return times * part / (times * part + 1 - part)
+
+
+def _turning(low: float, high: float, holds: Callable[[float], bool]) -> float:
+    """Return where what holds at the lower end of an interval holds no more."""
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return (low + high) / 2
 
 
 def _log_likelihood(p: float, n: int, bad: int) -> float:

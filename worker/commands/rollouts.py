@@ -5,22 +5,34 @@ Not here: what an order does (`workflows/rollout.py`).
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 from rich.console import Console
 
+from plugins.core.packages import write_whole
 from worker.commands.options import DEFAULT_ACTOR, Actor, Reason, UpgradeId
 from worker.commands.session import SESSION, table
+from worker.rollout_page import page as rollout_page
 from workflows.ids import rollout_workflow_id
 
 app = typer.Typer(help="Follow and steer the rollout of an upgrade.")
 
 
 @app.command()
-def show(upgrade_id: UpgradeId) -> None:
+def show(
+    upgrade_id: UpgradeId,
+    page: Annotated[
+        Path | None, typer.Option(help="Write a page with charts to this file, to be read in a browser.")
+    ] = None,
+) -> None:
     """Show the stages of a rollout and every look at its gates."""
     with SESSION.store() as store:
         rollout = store.rollouts.get(rollout_workflow_id(upgrade_id))
         looks = store.gate_log.of(rollout.id)
+    if page is not None:
+        write_whole(page, rollout_page(rollout, looks).encode())
 
     def human(out: Console) -> None:
         stages = [
@@ -31,6 +43,8 @@ def show(upgrade_id: UpgradeId) -> None:
         out.print(table(title, ("stage", "share", "status", "bad calls", "why"), stages))
         rows = [(f"{look.at:%H:%M:%S}", look.stage, look.decision.action, look.decision.reason) for look in looks]
         out.print(table("Looks", ("at", "stage", "action", "why"), rows))
+        if page is not None:
+            out.print(f"The page is {page}.", highlight=False)
 
     document = {**rollout.model_dump(mode="json"), "looks": [look.model_dump(mode="json") for look in looks]}
     SESSION.answer(document, human)
