@@ -104,7 +104,7 @@ def _verdict(gate: StageGate, ordered: Sequence[Sample], min_calls: int, oldest:
     if evidence.harm >= BAD:
         return GateVerdict.PROVED_BAD, f"{seen}; evidence of harm {_odds(evidence.harm)}."
     if evidence.decay >= DECAYED:
-        return GateVerdict.PROVED_BAD, f"{seen}; it was good and decayed, evidence {_odds(evidence.decay)}."
+        return GateVerdict.PROVED_BAD, f"{seen}; evidence of harm from some time on {_odds(evidence.decay)}."
     blind = _blindness(own, oldest)
     if blind:
         return GateVerdict.BLIND, f"{gate.metric}: {blind}."

@@ -1,4 +1,4 @@
-"""Spec 5.2, sizing - decides, before a rollout begins, which gates cannot be proved at the rate of calls there is.
+"""Spec 5.2, sizing - decides which gates of a plan cannot be proved at the rate of calls there is.
 
 Rules:
 - A gate needs as many calls as prove it when not one of them is bad; a single bad one makes it more.

@@ -279,7 +279,7 @@ async def test_a_late_decay_is_seen_because_the_ledger_is_counted_slice_by_slice
     place.context.store.calls.append(decayed)
     found = await judged(place, canary(old, new), 42)
     assert found.action is RolloutAction.ROLLBACK
-    assert "it was good and decayed" in found.reason
+    assert "evidence of harm from some time on" in found.reason
     assert (found.evaluations[0].n, found.evaluations[0].bad) == (1_258, 19)
 
 
