@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -37,6 +38,8 @@ METHOD: Final = "tools/call"
 LONGEST_BODY: Final = 1024 * 1024
 """Bytes; a longer body is rare enough to leave to the SDK, which has a limit of its own."""
 LARGEST_ID: Final = 2**53
+REMEMBERED: Final = 256
+"""Different `_meta` of which is remembered whether they are in order."""
 LOOK_AFTER_SECONDS: Final = 0.05
 """A call that has ended by then is not worth looking whether its caller is still there."""
 
@@ -191,8 +194,14 @@ def _is_plain_request(params: Any, name: str) -> bool:
         return False
     if not isinstance(params.get("arguments", {}), dict) or not name.isascii() or name.startswith("=?"):
         return False
+    return _is_known_meta(orjson.dumps(meta))
+
+
+@lru_cache(REMEMBERED)
+def _is_known_meta(meta: bytes) -> bool:
+    """Say whether the SDK would take a request with this `_meta`; a client sends the same with every call."""
     try:
-        protocol.validate_client_request(METHOD, VERSION, params)
+        protocol.validate_client_request(METHOD, VERSION, {"name": "any", "_meta": json.loads(meta)})
     except (ValidationError, ValueError):
         return False
     return True

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -211,7 +212,7 @@ class Gateway:
             requested=lambda request: self._notices.notice(lack_noticed(request)),
             clock=_now,
             monotonic=time.monotonic,
-            new_id=lambda: uuid.uuid4().hex,
+            new_id=lambda: secrets.token_hex(16),
         )
 
     def _swaps(self) -> Swaps:
