@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import partial
 from typing import Final
 
 import mmh3
@@ -39,9 +39,19 @@ def slot(salt: str, unit: str, hash_id: HashId = HashId.XXH3) -> int:
         unit: id of the caller, agent, session or call that is placed as a whole.
         hash_id: how.
     """
-    if hash_id is HashId.XXH3:
-        return (xxhash.xxh3_64_intdigest(_bytes(unit), _seed(salt)) * SLOTS) >> 64
-    return _OTHERS[hash_id](salt, unit)
+    return placer(salt, hash_id)(unit)
+
+
+def placer(salt: str, hash_id: HashId = HashId.XXH3) -> Callable[[str], int]:
+    """Return what places units; arguments as `slot`."""
+    if hash_id is not HashId.XXH3:
+        return partial(_OTHERS[hash_id], salt)
+    seed = xxhash.xxh3_64_intdigest(_bytes(salt))
+
+    def place(unit: str) -> int:
+        return (xxhash.xxh3_64_intdigest(unit.encode("utf-8", "surrogatepass"), seed) * SLOTS) >> 64
+
+    return place
 
 
 def slots_of(share: float, hash_id: HashId = HashId.XXH3) -> int:
@@ -69,11 +79,6 @@ def _unleash(salt: str, unit: str) -> int:
 
 
 _OTHERS: Mapping[HashId, Callable[[str, str], int]] = {HashId.GROWTHBOOK: _growthbook, HashId.UNLEASH: _unleash}
-
-
-@lru_cache(1024)
-def _seed(salt: str) -> int:
-    return xxhash.xxh3_64_intdigest(_bytes(salt))
 
 
 def _bytes(text: str) -> bytes:

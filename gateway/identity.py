@@ -80,12 +80,15 @@ class Caller:
 
     def unit(self, kind: Unit, call_id: str) -> str:
         """Return what a route that assigns `kind` places for this call."""
-        return {
-            Unit.CALLER: self.name,
-            Unit.AGENT: self.agent or self.name,
-            Unit.SESSION: self.session or self.name,
-            Unit.CALL: call_id,
-        }[kind]
+        match kind:
+            case Unit.CALLER:
+                return self.name
+            case Unit.AGENT:
+                return self.agent or self.name
+            case Unit.SESSION:
+                return self.session or self.name
+            case Unit.CALL:
+                return call_id
 
 
 class Identities:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,8 +28,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route as Address
 
 from domain.errors import PermissionDenied
-from domain.routing import Route, RoutingTable
-from engines.routing import choose
+from domain.routing import Route, RoutingTable, Unit, VariantName
+from engines.routing import Router
 from gateway.identity import Caller, Identities
 
 NONE: Final = "none"
@@ -60,6 +60,8 @@ class Evaluations:
         self._table = table
         self._identities = identities
         self._guard = TransportSecurityMiddleware(security)
+        self._known = RoutingTable()
+        self._written: dict[str, Flag] = {}
 
     @property
     def addresses(self) -> list[Address]:
@@ -76,10 +78,10 @@ class Evaluations:
             return refused
         try:
             caller = self._caller(await _context_of(request))
-            route = self._table().routes.get(key)
-            if route is None:
+            flag = self._flags().get(key)
+            if flag is None:
                 raise Unanswerable("FLAG_NOT_FOUND", f"There is no capability {key[:100]!r}.", 404)
-            return JSONResponse(_evaluation(route, caller))
+            return JSONResponse(flag.evaluate(caller))
         except Unanswerable as error:
             return JSONResponse({"key": key, **error.document}, status_code=error.status)
 
@@ -91,11 +93,18 @@ class Evaluations:
             caller = self._caller(await _context_of(request))
         except Unanswerable as error:
             return JSONResponse(error.document, status_code=error.status)
-        flags = [_evaluation(route, caller) for _, route in sorted(self._table().routes.items())]
+        flags = [flag.evaluate(caller) for _, flag in sorted(self._flags().items())]
         tag = f'"{hashlib.sha256(json.dumps(flags).encode()).hexdigest()[:32]}"'
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers={"ETag": tag})
         return JSONResponse({"flags": flags}, headers={"ETag": tag})
+
+    def _flags(self) -> dict[str, Flag]:
+        """Return the flags of the table in force."""
+        table = self._table()
+        if table is not self._known:
+            self._known, self._written = table, {name: Flag(route) for name, route in table.routes.items()}
+        return self._written
 
     async def _refused(self, request: Request) -> Response | None:
         """Return what is told to those who are not let in."""
@@ -125,23 +134,26 @@ async def _context_of(request: Request) -> dict[str, Any]:
     return context
 
 
-def _evaluation(route: Route, caller: Caller) -> dict[str, Any]:
-    """Return which variant answers, and why."""
-    unit = caller.unit(route.unit, uuid.uuid4().hex)
-    variant = choose(route, unit, caller.name, caller.hash)
+class Flag:
+    """A capability as a flag; what can be answered is written once for a route, and chosen for each caller."""
+
+    def __init__(self, route: Route) -> None:
+        self._route, self._router = route, Router(route)
+        placed = "STATIC" if route.candidate is None else "SPLIT"
+        self._answers = {variant: _answer(route, variant, placed) for variant in (None, *VariantName)}
+        self._allowed = _answer(route, VariantName.CANDIDATE, "TARGETING_MATCH")
+
+    def evaluate(self, caller: Caller) -> dict[str, Any]:
+        """Return which variant answers, and why; not to be changed."""
+        route = self._route
+        unit = caller.unit(route.unit, secrets.token_hex(16) if route.unit is Unit.CALL else "")
+        variant = self._router.choose(unit, caller.name, caller.hash)
+        allowed = variant is VariantName.CANDIDATE and caller.name in route.allowed_callers
+        return self._allowed if allowed else self._answers[variant]
+
+
+def _answer(route: Route, variant: VariantName | None, reason: str) -> dict[str, Any]:
     version = route.version_of(variant) if variant is not None else None
     told = {"version": version.id if version else "", "upgrade_id": route.upgrade_id or "", "hash_id": route.hash_id}
     value = variant or NONE
-    return {
-        "key": route.capability,
-        "value": value,
-        "variant": value,
-        "reason": _reason(route, caller),
-        "metadata": told,
-    }
-
-
-def _reason(route: Route, caller: Caller) -> str:
-    if route.candidate is None:
-        return "STATIC"
-    return "TARGETING_MATCH" if caller.name in route.allowed_callers else "SPLIT"
+    return {"key": route.capability, "value": value, "variant": value, "reason": reason, "metadata": told}

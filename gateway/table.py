@@ -22,7 +22,7 @@ from typing import Final
 
 from domain.contracts import InterfaceDefinition, MethodSignature, PluginContract, split_tool_name, tool_name
 from domain.routing import PluginVersion, Route, RoutingTable, Unit, VariantName
-from engines.routing import choose
+from engines.routing import Router
 from gateway.identity import Caller
 
 MIRRORING_KEYWORD: Final = "x-mcp-header"
@@ -86,10 +86,14 @@ class RoutedTool:
         """Return which version answers a call, None when the method is not yet open to the caller."""
         if not call_id and self.route.unit is Unit.CALL:
             return self._any_variant()
-        chosen = choose(self.route, caller.unit(self.route.unit, call_id), caller.name, caller.hash)
+        chosen = self._router.choose(caller.unit(self.route.unit, call_id), caller.name, caller.hash)
         if chosen is VariantName.CANDIDATE and chosen not in self.signatures:
             chosen = VariantName.CONTROL
         return chosen if chosen in self.signatures else None
+
+    @cached_property
+    def _router(self) -> Router:
+        return Router(self.route)
 
     def _any_variant(self) -> VariantName | None:
         """Return a version that some call may reach, for a route that decides anew for every call."""

@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from domain.routing import HashId, PluginVersion, Route, VariantName
 from domain.versions import SemanticVersion
 from engines.placement import slot
-from engines.routing import FEW, choose, cohort_size, ranked
+from engines.routing import FEW, Router, cohort_size, ranked
 
 USERS = [f"user-{number}" for number in range(20_000)]
 OLD = PluginVersion(plugin="text", version=SemanticVersion("1.0.0"), digest="a" * 64)
 NEW = PluginVersion(plugin="text", version=SemanticVersion("1.1.0"), digest="b" * 64)
+
+
+def choose(routed: Route, unit: str, caller: str, caller_hash: str = "") -> VariantName | None:
+    return Router(routed).choose(unit, caller, caller_hash)
 
 
 def route(share: float, *, salt: str = "rollout-1", control: PluginVersion | None = OLD, **fields: object) -> Route:
