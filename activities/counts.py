@@ -53,10 +53,10 @@ class LedgerCounts:
         return cls(bounds, rows, variants, limits, source_up)
 
     def samples(self, gates: Sequence[StageGate]) -> tuple[Sample, ...]:
-        """Return the counts for each gate."""
-        return tuple(sample for gate in gates for sample in self._of(gate))
+        """Return the counts for each gate; without any gate, how many calls there were."""
+        return tuple(sample for gate in gates or (None,) for sample in self._of(gate))
 
-    def _of(self, gate: StageGate) -> Iterator[Sample]:
+    def _of(self, gate: StageGate | None) -> Iterator[Sample]:
         for row in self.rows:
             yield self._sample(gate, row)
         last = max(len(self.bounds) - 2, 0)
@@ -64,13 +64,13 @@ class LedgerCounts:
         if last not in seen:
             yield self._sample(gate, None, last)
 
-    def _sample(self, gate: StageGate, row: CallSlice | None, last: int = 0) -> Sample:
+    def _sample(self, gate: StageGate | None, row: CallSlice | None, last: int = 0) -> Sample:
         """Return a slice's counts, or say that there were none in the last one."""
         index = row.index if row else last
         return Sample(
-            metric=gate.metric,
+            metric=gate.metric if gate else Metric.ERROR_RATE,
             variant=self.variants[row.version] if row else VariantName.CANDIDATE,
-            threshold=gate.threshold,
+            threshold=gate.threshold if gate else None,
             n=row.n if row else 0,
             bad=self._bad(gate, row) if row else 0,
             window_start=self.bounds[index],
@@ -79,5 +79,6 @@ class LedgerCounts:
             source_up=self.source_up,
         )
 
-    def _bad(self, gate: StageGate, row: CallSlice) -> int:
-        return row.bad if gate.metric is Metric.ERROR_RATE else row.slow[self.limits.index(gate.threshold)]
+    def _bad(self, gate: StageGate | None, row: CallSlice) -> int:
+        on_latency = gate is not None and gate.metric is not Metric.ERROR_RATE
+        return row.slow[self.limits.index(gate.threshold)] if gate and on_latency else row.bad

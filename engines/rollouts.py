@@ -40,6 +40,7 @@ from domain.rollouts import (
     StageGate,
     StageState,
 )
+from domain.routing import VariantName
 from engines.gates import evaluate
 
 BLIND_LIMIT: Final = timedelta(hours=2)
@@ -106,7 +107,8 @@ def decide(plan: RolloutConfiguration, state: StageState, evidence: Evidence, no
     gates = plan.gates_of(state.index)
     counted = [one for one in evidence.samples if one.window_start >= state.started_at + stage.warm_up]
     evaluations = tuple(evaluate(gate, _of(gate, counted), stage.min_calls, oldest) for gate in gates)
-    calls = min((gate.n for gate in evaluations), default=sum(sample.n for sample in counted))
+    own = sum(sample.n for sample in counted if sample.variant is VariantName.CANDIDATE)
+    calls = min((gate.n for gate in evaluations), default=own)
     look = _Look(plan, stage, state, evaluations, calls, evidence.tripwire, now)
     return _harm(look) or _halt(look) or _patience(look) or _progress(look)
 

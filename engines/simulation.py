@@ -168,7 +168,7 @@ class _Running:
 
     def _samples(self, now: datetime) -> list[Sample]:
         """Return the slices of the running stage, each metric's up to now unless its source is silent."""
-        metrics = {gate.metric for gate in self._plan.gates_of(self._state.index)}
+        metrics = {gate.metric for gate in self._plan.gates_of(self._state.index)} or {Metric.ERROR_RATE}
         told = [sample for (metric, _), all_ in self._slices.items() if metric in metrics for sample in all_]
         return told + [self._tail(metric, now) for metric in sorted(metrics)]
 

@@ -305,6 +305,16 @@ async def test_slow_calls_are_counted_for_each_gate_of_latency(place: Place) -> 
     assert loose.evaluations[0].bad == 0
 
 
+async def test_a_stage_without_gates_passes_on_calls_and_not_on_silence(place: Place) -> None:
+    old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
+    plan = RolloutConfiguration.model_validate({"name": "open", "stages": [{**STAGE, "duration": "PT2H"}]})
+    subject = canary(old, new).model_copy(update={"plan": plan})
+    place.context.store.calls.append([called(old, 1)])
+    assert (await judged(place, subject, 2)).action is RolloutAction.HOLD
+    place.context.store.calls.append([called(new, 1)])
+    assert (await judged(place, subject, 2)).action is RolloutAction.ADVANCE
+
+
 async def test_a_gateway_that_is_down_makes_blind(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = place.plugin("1.0.0"), place.plugin("1.1.0")
     place.context.store.calls.append([called(new, n / 10) for n in range(200)])

@@ -119,6 +119,13 @@ def test_a_candidate_is_judged_against_the_control_of_the_same_time() -> None:
     assert told(*own, *calm, plan=plan).outcome is SimulationOutcome.ROLLED_BACK
 
 
+def test_a_stage_without_gates_passes_on_calls() -> None:
+    stage = {"name": "open", "traffic_percentage": 100, "duration": "PT2H"}
+    plan = RolloutConfiguration.model_validate({"name": "open", "stages": [stage]})
+    assert told(counts(1, n=1), counts(2, n=0), plan=plan).outcome is SimulationOutcome.COMPLETE
+    assert told(counts(1, n=0), counts(2, n=0), plan=plan).outcome is SimulationOutcome.RUNNING
+
+
 def test_a_trace_without_lines_is_one_look() -> None:
     simulation = told()
     assert [look.at for look in simulation.decisions] == [0]
