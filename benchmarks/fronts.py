@@ -11,7 +11,9 @@ Not here: the load (`load.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -38,6 +40,7 @@ from plugins.core.sandbox import RUNTIME
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120
 MANY = "1000000000"
+OWN_PORTS = range(20_000, 30_000)
 
 
 @dataclass
@@ -170,10 +173,12 @@ async def gateway(home: Home, more: Mapping[str, str] | None = None) -> AsyncIte
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on now, and that no system gives to who asks for any port."""
+    while True:
+        port = random.choice(OWN_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @asynccontextmanager
