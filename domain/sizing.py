@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from domain.base import Model
-from domain.rollouts import Metric
+from domain.rollouts import GateCondition, Metric
 
 
 class GateSize(Model):
@@ -23,6 +23,7 @@ class GateSize(Model):
 
     stage: str
     metric: Metric
+    condition: GateCondition
     threshold: float
     needed: int
     expected: float

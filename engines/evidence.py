@@ -10,11 +10,11 @@ true p on the other side, so by Ville's inequality it reaches 1/alpha with proba
 looks (Ville 1939; Robbins 1970, Ann. Math. Statist. 41(5); Ramdas et al. 2023, Statist. Sci. 38(4)).
 
 What decays late is found by a third, which starts anew with every slice of time, the e-detector of Shiryaev-Roberts
-type (Shin, Ramdas & Rinaldo 2023, "E-detectors", NEJSDS 2(2); Shiryaev 1963; Roberts 1966):
+type (Shin, Ramdas & Rinaldo, "E-detectors", arXiv 2203.03532; Shiryaev 1963; Roberts 1966):
 
     R_j = (R_{j-1} + 1) L_j(a)/L_j(limit)       for each slice j and each alternative a, then the mean over a
 
-On average 1/R's alarm level slices pass before a false alarm, even at p = limit.
+With an alarm at R >= A, at least A slices pass on average before a false one, even at p = limit.
 
 Not here: what follows from it for a gate (`engines/gates.py`).
 """

@@ -2,7 +2,7 @@
 
 Rules, the first that applies wins:
 1. An abort is a rollback.
-2. A tripwire is a rollback: the candidate is in quarantine, or otherwise past all counting.
+2. A tripwire is a rollback, whatever was counted: the candidate is in quarantine.
 3. A gate proved bad whose failure means rollback is a rollback; with the stage's auto-rollback off it is a pause.
 4. A gate proved bad whose failure means pause is a pause.
 5. A paused stage stays paused, and was watched all the same by the rules above.

@@ -9,7 +9,7 @@ Rules:
   route that assigns each call anew answers anew each time.
 - The same hosts, origins and bearer tokens are let in as for MCP.
 
-Source: OpenFeature Remote Evaluation Protocol, `service/openapi.yaml`, version 0.2.
+Source: the OpenAPI document of the OpenFeature Remote Evaluation Protocol.
 
 Not here: placement (`engines/routing.py`), OpenFeature's hooks and defaults (its SDKs).
 """

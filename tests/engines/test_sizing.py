@@ -57,6 +57,19 @@ def test_where_all_calls_are_too_few_only_time_helps() -> None:
     assert next(warnings([canary_at(0)])).endswith("No call has been seen yet.")
 
 
+def test_a_gate_that_wants_more_needs_calls_of_that_kind() -> None:
+    above = {**GATE, "threshold": 0.9, "condition": "greater_than"}
+    wanted = canary_at(1, gates=[above])
+    assert wanted.needed == canary_at(1, gates=[{**GATE, "threshold": 0.1}]).needed
+    assert "error_rate above 0.9 needs" in next(warnings([canary_at(0, gates=[above])]))
+
+
+def test_a_gate_against_the_control_is_sized_by_its_floor() -> None:
+    relative = {**GATE, "threshold": 2, "floor": 0.005, "condition": "relative_to_control"}
+    assert canary_at(10, gates=[relative]).needed == canary_at(10).needed
+    assert "relative to the control by at most 2 needs" in next(warnings([canary_at(0, gates=[relative])]))
+
+
 def test_a_larger_minimum_is_needed_too() -> None:
     assert canary_at(10, min_calls=5_000).needed == 5_000
 

@@ -54,7 +54,7 @@ def size_plan(
             (one.stage, one.metric, f"{one.threshold:g}", str(one.needed), f"{one.expected:.0f}", _yes(one.provable))
             for one in sizes
         ]
-        out.print(table("Gates", ("stage", "metric", "below", "needs calls", "gets", "provable"), rows))
+        out.print(table("Gates", ("stage", "metric", "limit", "needs calls", "gets", "provable"), rows))
         for sentence in told:
             out.print(sentence, highlight=False)
 
